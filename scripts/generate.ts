@@ -1,0 +1,125 @@
+// Generates packages/xds-api/src/gen from Envoy's published .proto files and those of proto/.
+// Cached by a hash of everything that goes in, so that it costs nothing when nothing changed.
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const require = createRequire(import.meta.url);
+const xdsProtos = join(dirname(require.resolve("@grpc/grpc-js-xds/package.json")), "deps");
+const staging = join(root, ".cache", "proto");
+const output = join(root, "packages", "xds-api", "src", "gen");
+
+/** Envoy files whose closure is what an ADS client, an ADS server and their filters speak. */
+const envoyRoots = [
+  "envoy/service/discovery/v3/ads.proto",
+  "envoy/config/listener/v3/listener.proto",
+  "envoy/config/route/v3/route.proto",
+  "envoy/config/cluster/v3/cluster.proto",
+  "envoy/config/endpoint/v3/endpoint.proto",
+  "envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto",
+  "envoy/extensions/filters/http/router/v3/router.proto",
+  "envoy/extensions/filters/http/fault/v3/fault.proto",
+  "envoy/extensions/transport_sockets/tls/v3/tls.proto",
+];
+
+/** Messages that no gRPC client reads and that would pull in half of Envoy. */
+const excluded = [
+  "envoy.config.accesslog.v3",
+  "envoy.config.trace.v3",
+  "udpa.annotations",
+  "envoy.annotations",
+  "validate",
+  "xds.annotations.v3",
+];
+
+const pluginOptions = [
+  "enumsAsLiterals=true",
+  "importSuffix=.ts",
+  "oneof=unions-value",
+  "outputJsonMethods=false",
+  "outputPartialMethods=false",
+  "forceLong=bigint",
+  "outputServices=generic-definitions",
+];
+
+function filesUnder(dir: string): string[] {
+  return readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".proto"))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function inputsHash(): string {
+  const hash = createHash("sha256");
+  for (const path of [import.meta.filename, ...filesUnder(join(root, "proto"))]) hash.update(readFileSync(path));
+  for (const name of ["@grpc/grpc-js-xds", "ts-proto", "@bufbuild/buf"]) {
+    hash.update(readFileSync(require.resolve(`${name}/package.json`)));
+  }
+  return hash.digest("hex");
+}
+
+/** The published validate.proto is older than the Envoy files that use it: they set `ignore_empty`, it lacks the field. */
+function addIgnoreEmpty(text: string): string {
+  const fields: Record<string, number> = { StringRules: 26, BytesRules: 14, RepeatedRules: 5, MapRules: 6 };
+  for (const kind of [
+    "Float",
+    "Double",
+    "Int32",
+    "Int64",
+    "UInt32",
+    "UInt64",
+    "SInt32",
+    "SInt64",
+    "Fixed32",
+    "Fixed64",
+    "SFixed32",
+    "SFixed64",
+  ]) {
+    fields[`${kind}Rules`] = 8;
+  }
+  return Object.entries(fields).reduce(
+    (result, [message, number]) =>
+      result.replace(`message ${message} {`, `message ${message} {\n    optional bool ignore_empty = ${number};`),
+    text,
+  );
+}
+
+function stageEnvoyProtos(): void {
+  rmSync(staging, { recursive: true, force: true });
+  mkdirSync(staging, { recursive: true });
+  for (const part of ["envoy-api", "xds", "googleapis", "protoc-gen-validate"]) {
+    cpSync(join(xdsProtos, part), staging, { recursive: true });
+  }
+  const validate = join(staging, "validate", "validate.proto");
+  writeFileSync(validate, addIgnoreEmpty(readFileSync(validate, "utf8")));
+  cpSync(join(root, "proto"), staging, { recursive: true });
+}
+
+function runBuf(paths: string[], extra: string[] = []): void {
+  const template = {
+    version: "v2",
+    plugins: [{ local: "protoc-gen-ts_proto", out: output, opt: pluginOptions, include_imports: true }],
+    inputs: [
+      {
+        directory: staging,
+        paths: paths.map((path) => join(staging, path)),
+        ...(extra.length > 0 ? { exclude_types: extra } : {}),
+      },
+    ],
+  };
+  const env = { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"]}` };
+  execFileSync("buf", ["generate", "--template", JSON.stringify(template)], { cwd: root, env, stdio: "inherit" });
+}
+
+const stamp = join(output, ".inputs");
+const hash = inputsHash();
+if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== hash) {
+  stageEnvoyProtos();
+  rmSync(output, { recursive: true, force: true });
+  const own = filesUnder(join(root, "proto")).map((path) => path.slice(join(root, "proto").length + 1));
+  runBuf([...envoyRoots, ...own], excluded);
+  writeFileSync(stamp, hash);
+}
