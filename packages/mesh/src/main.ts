@@ -1,1 +1,2 @@
-export {};
+import { typeUrls } from "@weft/xds-api";
+console.log(process.version, typeUrls.listener);
