@@ -1,0 +1,133 @@
+/** Something with a deadline: implemented by call objects themselves, so that an entry costs no object. */
+export interface DeadlineEntry {
+  /** In the wheel's time (`wheel.now()`), milliseconds. Set before `add`, fixed until `remove`. */
+  deadlineAt: number;
+  /** The wheel's: which slot, -1 when in none. Start with -1. */
+  wheelSlot: number;
+  /** The wheel's: the place in the slot. Start with 0. */
+  wheelIndex: number;
+  /** The deadline passed; the entry is out of the wheel already. */
+  onDeadline(): void;
+}
+
+/** Where the wheel's time comes from; passed in by tests. */
+export interface WheelClock {
+  /** Monotonic milliseconds. */
+  now(): number;
+  /** Runs `run` once, `delayMs` from now; a later call replaces the earlier one. Does not keep the process alive. */
+  wake(delayMs: number, run: () => void): void;
+}
+
+const slotMs = 4;
+const slotCount = 1024;
+
+/**
+ * Deadlines of all calls of the process on one timer.
+ *
+ * A ring of slots of 4 ms each; an entry beyond the ring's 4 s waits in its slot for later rounds. Adding and removing
+ * are O(1) and allocate nothing; the timer is set for the earliest occupied slot and left alone while calls come and go.
+ * Never early; late by a slot at most (and by the event loop).
+ */
+export class DeadlineWheel {
+  readonly #slots: DeadlineEntry[][] = Array.from({ length: slotCount }, () => []);
+  readonly #clock: WheelClock;
+  /** The last tick whose slot was looked at. */
+  #doneTick: number;
+  /** The tick that the timer is set for; Infinity when it isn't. */
+  #wakeTick = Number.POSITIVE_INFINITY;
+  #size = 0;
+  readonly #run = () => this.#advance();
+
+  constructor(clock: WheelClock = machineClock()) {
+    this.#clock = clock;
+    this.#doneTick = Math.floor(clock.now() / slotMs);
+  }
+
+  /** The wheel's time in milliseconds; what `deadlineAt` is measured in. */
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** How many entries wait. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Calls `entry.onDeadline()` at `entry.deadlineAt`, once, unless it is removed before; never from within `add`. */
+  add(entry: DeadlineEntry): void {
+    if (this.#size === 0) this.#doneTick = Math.floor(this.#clock.now() / slotMs);
+    // The first tick that begins at or after the deadline; one that has passed fires with the next tick.
+    const tick = Math.max(Math.ceil(entry.deadlineAt / slotMs), this.#doneTick + 1);
+    const index = tick & (slotCount - 1);
+    const slot = this.#slots[index]!;
+    entry.wheelSlot = index;
+    entry.wheelIndex = slot.length;
+    slot.push(entry);
+    this.#size++;
+    if (tick < this.#wakeTick) this.#wakeAt(tick);
+  }
+
+  /** Takes `entry` out; does nothing when it isn't in. */
+  remove(entry: DeadlineEntry): void {
+    if (entry.wheelSlot === -1) return;
+    const slot = this.#slots[entry.wheelSlot]!;
+    const last = slot.pop()!;
+    if (last !== entry) {
+      slot[entry.wheelIndex] = last;
+      last.wheelIndex = entry.wheelIndex;
+    }
+    entry.wheelSlot = -1;
+    this.#size--;
+  }
+
+  #wakeAt(tick: number): void {
+    this.#wakeTick = tick;
+    const delayMs = tick * slotMs - this.#clock.now();
+    // Once a round at least: Node's timers overflow at 24 days.
+    this.#clock.wake(Math.min(Math.max(1, delayMs), slotCount * slotMs), this.#run);
+  }
+
+  #advance(): void {
+    const nowMs = this.#clock.now();
+    const nowTick = Math.floor(nowMs / slotMs);
+    // After a long pause one round sees every slot.
+    const first = Math.max(this.#doneTick + 1, nowTick - slotCount + 1);
+    this.#doneTick = Math.max(nowTick, this.#doneTick);
+    this.#wakeTick = Number.POSITIVE_INFINITY;
+    for (let tick = first; tick <= nowTick; tick++) this.#expire(this.#slots[tick & (slotCount - 1)]!, nowMs);
+    // Also after an `add` from within: it may be later than one that still waits.
+    if (this.#size > 0) this.#wakeAt(this.#nextOccupiedTick());
+  }
+
+  #expire(slot: DeadlineEntry[], nowMs: number): void {
+    // From the end: removing fills the hole with the last one. What `onDeadline` adds is never due in this round's slots.
+    for (let index = slot.length - 1; index >= 0; index--) {
+      const entry = slot[index];
+      // Handlers may remove others of the slot.
+      if (entry === undefined || entry.deadlineAt > nowMs) continue;
+      this.remove(entry);
+      entry.onDeadline();
+    }
+  }
+
+  #nextOccupiedTick(): number {
+    for (let tick = this.#doneTick + 1; tick < this.#doneTick + slotCount; tick++) {
+      if (this.#slots[tick & (slotCount - 1)]!.length > 0) return tick;
+    }
+    return this.#doneTick + slotCount;
+  }
+}
+
+function machineClock(): WheelClock {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    now: () => performance.now(),
+    wake(delayMs, run) {
+      clearTimeout(timer);
+      timer = setTimeout(run, delayMs).unref();
+    },
+  };
+}
+
+/** The process's wheel. */
+export const deadlines = new DeadlineWheel();

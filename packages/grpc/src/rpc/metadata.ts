@@ -1,0 +1,209 @@
+import type { HeaderList } from "../http2/stream.ts";
+import { decodeBinaryValue, encodeBinaryValue } from "./binary-value.ts";
+
+/** What is kept under `Name`: bytes for names that end in `-bin`, text for others. */
+export type MetadataValue<Name extends string> = string extends Name
+  ? string | Uint8Array
+  : Lowercase<Name> extends `${string}-bin`
+    ? Uint8Array
+    : string;
+
+/** What a Metadata is made from. */
+export type MetadataInit =
+  | Readonly<Record<string, string | Uint8Array>>
+  | Iterable<readonly [string, string | Uint8Array]>;
+
+const namePattern = /^[0-9a-z_.-]+$/;
+const textPattern = /^[\x20-\x7e]*$/;
+const none: string[] = [];
+
+/**
+ * Headers or trailers of a call, as an ordered multimap.
+ *
+ * Names are case-insensitive. Kept as the wire has them (`-bin` values in base64), so that passing metadata on and
+ * reading one of many cost nothing; what was received is looked at only when asked for.
+ */
+export class Metadata {
+  /** name, value, name, value… as on the wire. */
+  #list: HeaderList;
+  /** Whether `#list` is ours to change; otherwise it belongs to the transport and holds its headers too. */
+  #owned: boolean;
+
+  constructor(init?: MetadataInit) {
+    this.#list = none;
+    this.#owned = false;
+    if (init === undefined) return;
+    const entries = Symbol.iterator in init ? init : Object.entries(init);
+    for (const [name, value] of entries as Iterable<readonly [string, string | Uint8Array]>) this.append(name, value);
+  }
+
+  /** What a peer sent; `headers` must not change any more. The protocol's own headers are hidden. */
+  static received(headers: HeaderList): Metadata {
+    const metadata = new Metadata();
+    metadata.#list = headers;
+    return metadata;
+  }
+
+  /** The first value of `name`. A `-bin` value that isn't base64 counts as absent. */
+  get<Name extends string>(name: Name): MetadataValue<Name> | undefined {
+    const key = name.toLowerCase();
+    const list = this.#list;
+    for (let index = 0; index < list.length; index += 2) {
+      if (list[index] !== key) continue;
+      if (!this.#owned && isTransportHeader(key)) return undefined;
+      const value = list[index + 1]!;
+      if (!key.endsWith("-bin")) return value as MetadataValue<Name>;
+      const [first] = binaryValues(value);
+      if (first !== undefined) return first as MetadataValue<Name>;
+    }
+    return undefined;
+  }
+
+  /** Every value of `name`, in the order they were added. */
+  getAll<Name extends string>(name: Name): MetadataValue<Name>[] {
+    const key = name.toLowerCase();
+    const values: (string | Uint8Array)[] = [];
+    for (const [other, value] of this.entries()) if (other === key) values.push(value);
+    return values as MetadataValue<Name>[];
+  }
+
+  /** Whether there is a value of `name`. */
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  /** Replaces every value of `name` by `value`. Throws a TypeError on what can't be sent. */
+  set(name: string, value: string | Uint8Array): void {
+    const key = validName(name);
+    const text = wireValue(key, value);
+    this.delete(key);
+    this.#own().push(key, text);
+  }
+
+  /** Adds `value` to those of `name`. Throws a TypeError on what can't be sent. */
+  append(name: string, value: string | Uint8Array): void {
+    const key = validName(name);
+    this.#own().push(key, wireValue(key, value));
+  }
+
+  /** Removes every value of `name`; false when there was none. */
+  delete(name: string): boolean {
+    const key = name.toLowerCase();
+    if (!this.#list.includes(key)) return false;
+    const list = this.#own();
+    let kept = 0;
+    for (let index = 0; index < list.length; index += 2) {
+      if (list[index] === key) continue;
+      list[kept++] = list[index]!;
+      list[kept++] = list[index + 1]!;
+    }
+    const removed = kept < list.length;
+    list.length = kept;
+    return removed;
+  }
+
+  /** Every name (lower case) and value, in order; a name with several values comes several times. */
+  *entries(): Generator<[string, string | Uint8Array]> {
+    const list = this.#list;
+    for (let index = 0; index < list.length; index += 2) {
+      const key = list[index]!;
+      if (!this.#owned && isTransportHeader(key)) continue;
+      if (!key.endsWith("-bin")) yield [key, list[index + 1]!];
+      else for (const value of binaryValues(list[index + 1]!)) yield [key, value];
+    }
+  }
+
+  [Symbol.iterator](): Generator<[string, string | Uint8Array]> {
+    return this.entries();
+  }
+
+  /** A copy that changes on its own. */
+  clone(): Metadata {
+    const copy = new Metadata();
+    copy.#list = this.#owned ? [...this.#list] : this.#list;
+    copy.#owned = this.#owned;
+    return copy;
+  }
+
+  /** Adds everything of `other`. */
+  merge(other: Metadata): void {
+    other.appendTo(this.#own());
+  }
+
+  /** Adds the wire form, `name, value, …`, to `headers`. */
+  appendTo(headers: string[]): void {
+    const list = this.#list;
+    for (let index = 0; index < list.length; index += 2) {
+      const key = list[index]!;
+      if (!this.#owned && isTransportHeader(key)) continue;
+      headers.push(key, list[index + 1]!);
+    }
+  }
+
+  /** The list as ours to change, without the transport's headers. */
+  #own(): string[] {
+    if (this.#owned) return this.#list as string[];
+    const list: string[] = [];
+    if (this.#list.length > 0) this.appendTo(list);
+    this.#list = list;
+    this.#owned = true;
+    return list;
+  }
+}
+
+/**
+ * Whether `name` belongs to HTTP/2 or to gRPC's own framing: hidden from those who read metadata and refused from those
+ * who write it. `user-agent` is the one that may be read (see `validName`).
+ */
+export function isTransportHeader(name: string): boolean {
+  switch (name) {
+    case "content-type":
+    case "te":
+    case "grpc-timeout":
+    case "grpc-encoding":
+    case "grpc-accept-encoding":
+    case "grpc-message-type":
+    case "grpc-status":
+    case "grpc-message":
+    // Hop by hop: they make an HTTP/2 message malformed (RFC 9113 §8.2.2).
+    case "connection":
+    case "keep-alive":
+    case "proxy-connection":
+    case "transfer-encoding":
+    case "upgrade":
+      return true;
+    default:
+      return name.charCodeAt(0) === 0x3a; // a pseudo-header
+  }
+}
+
+function validName(name: string): string {
+  const key = name.toLowerCase();
+  if (!namePattern.test(key))
+    throw new TypeError(`metadata name ${JSON.stringify(name)} has characters beyond 0-9 a-z _ - .`);
+  if (isTransportHeader(key)) throw new TypeError(`metadata name "${key}" is the protocol's own`);
+  if (key === "host") throw new TypeError('metadata name "host" is the protocol\'s own: set the option "authority"');
+  return key;
+}
+
+function wireValue(key: string, value: string | Uint8Array): string {
+  if (key.endsWith("-bin")) {
+    if (typeof value === "string") throw new TypeError(`metadata "${key}" takes bytes, not text`);
+    return encodeBinaryValue(value);
+  }
+  if (typeof value !== "string")
+    throw new TypeError(`metadata "${key}" takes text; bytes need a name that ends in -bin`);
+  if (!textPattern.test(value)) throw new TypeError(`metadata "${key}" has characters beyond printable ASCII`);
+  // Receivers strip it (PROTOCOL-HTTP2, "Custom-Metadata"): strip here too, so that both see the same value.
+  return value.trim();
+}
+
+/** One header may carry several binary values, joined by commas (PROTOCOL-HTTP2). */
+function binaryValues(text: string): Uint8Array[] {
+  const values: Uint8Array[] = [];
+  for (const part of text.split(",")) {
+    const value = decodeBinaryValue(part);
+    if (value !== undefined) values.push(value);
+  }
+  return values;
+}
