@@ -1,0 +1,29 @@
+import { assertField } from "./field-rules.ts";
+
+/** Header fields, flat: [name, value, name, value…]; names in lower case, pseudo-header fields first. */
+export type HeaderList = readonly string[];
+
+/**
+ * A constant run of header fields, such as those that all calls of one method share.
+ *
+ * Each connection keeps its encoded bytes while its compression table stays as it is, so a template costs one copy a call.
+ * Make one per method or status and keep it; a template per call is slower than a plain list. Throws when a field could not be sent.
+ */
+export class HeaderTemplate {
+  readonly headers: HeaderList;
+  /** No encoding of it is longer than this. */
+  readonly maxEncodedBytes: number;
+
+  constructor(headers: HeaderList) {
+    for (let i = 0; i < headers.length; i += 2) assertField(headers[i] as string, headers[i + 1] as string);
+    this.headers = Object.freeze([...headers]);
+    this.maxEncodedBytes = maxEncodedBytes(headers);
+  }
+}
+
+/** No HPACK encoding of `headers` of ours is longer than this: text as it is, two lengths and two table size updates. */
+export function maxEncodedBytes(headers: HeaderList): number {
+  let bytes = 16;
+  for (let i = 0; i < headers.length; i += 1) bytes += (headers[i] as string).length + 6;
+  return bytes;
+}
