@@ -1,0 +1,40 @@
+import type { Resource } from "./resource-source.ts";
+
+/**
+ * What clients had accepted when their streams ended and the source no longer gives, so that a client that comes back finds
+ * its removed clusters still answered, and its last good bytes behind what it refused.
+ *
+ * Bounded by age and by number of clients; losing one costs that client only what a fresh start would.
+ */
+export class Keepsakes {
+  readonly #clients = new Map<string, { readonly resources: Map<string, Resource>; expiresAtMs: number }>();
+  readonly #lifetimeMs: number;
+  readonly #maxClients: number;
+
+  constructor(lifetimeMs = 5 * 60_000, maxClients = 2_000) {
+    this.#lifetimeMs = lifetimeMs;
+    this.#maxClients = maxClients;
+  }
+
+  keep(client: string, byType: ReadonlyMap<string, readonly Resource[]>, nowMs: number): void {
+    const resources = this.#clients.get(client)?.resources ?? new Map<string, Resource>();
+    for (const [typeUrl, kept] of byType) {
+      for (const resource of kept) resources.set(key(typeUrl, resource.name), resource);
+    }
+    this.#clients.delete(client);
+    if (resources.size > 0) this.#clients.set(client, { resources, expiresAtMs: nowMs + this.#lifetimeMs });
+    for (const [oldest, { expiresAtMs }] of this.#clients) {
+      if (expiresAtMs > nowMs && this.#clients.size <= this.#maxClients) break;
+      this.#clients.delete(oldest);
+    }
+  }
+
+  find(client: string, typeUrl: string, name: string, nowMs: number): Resource | undefined {
+    const kept = this.#clients.get(client);
+    return kept === undefined || kept.expiresAtMs <= nowMs ? undefined : kept.resources.get(key(typeUrl, name));
+  }
+}
+
+function key(typeUrl: string, name: string): string {
+  return `${typeUrl} ${name}`;
+}
