@@ -122,7 +122,7 @@ export class TypeSubscription {
   take(nonce: string, nowMs: number): EncodedResponse | undefined {
     if (this.#outstanding !== undefined || !this.isPending) return undefined;
     const { kind, watch, typeUrl } = this.#options;
-    if (this.#isListStale) this.#reconcile(this.#new Set([...explicit, ...watch.list(typeUrl)]));
+    if (this.#isListStale) this.#reconcile(new Set([...this.#explicit, ...watch.list(typeUrl)]));
     this.#isListStale = false;
     const carried = kind.isFullState ? this.#takeWholeSet() : this.#takeChanged();
     const generation = this.#dirty.size === 0 ? this.#generation : this.#settledGeneration;
