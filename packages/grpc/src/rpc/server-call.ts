@@ -1,6 +1,21 @@
 import type { X509Certificate } from "node:crypto";
+import type { Http2Connection } from "../http2/connection.ts";
+import type { Http2Error } from "../http2/error.ts";
+import { type HeaderList, HeaderTemplate } from "../http2/headers.ts";
+import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { SpiffeId } from "../identity/spiffe.ts";
-import type { Metadata } from "./metadata.ts";
+import { type DeadlineEntry, deadlines } from "./deadline-wheel.ts";
+import { RpcError } from "./error.ts";
+import { MessageReader, type MessageSink, messagePrefix, prefixBytes } from "./message-framing.ts";
+import { Metadata } from "./metadata.ts";
+import { Status } from "./status.ts";
+import { encodeStatusMessage } from "./status-message.ts";
+import { parseTimeout } from "./timeout.ts";
+
+// The server's half of one gRPC call, directly on an HTTP/2 stream (gRPC over HTTP/2, "Responses").
+//
+//   http2 ── onStream ──▶ ServerCall ── onMessage, onHalfClose ──▶ ServerMethod (one per method, not per call)
+//   http2 ◀── headers, data, trailers ── ServerCall ◀── sendHeaders, sendMessage, sendStatus ── ServerMethod
 
 /** Who is at the other end of a connection, as established by the transport; never by what the peer says in metadata. */
 export interface CallPeer {
@@ -8,7 +23,7 @@ export interface CallPeer {
   readonly address: string;
   /** The SPIFFE id of a verified client certificate. */
   readonly identity: SpiffeId | undefined;
-  /** The verified client certificate, read when first asked for. */
+  /** The verified client certificate. */
   readonly certificate: X509Certificate | undefined;
 }
 
@@ -26,4 +41,323 @@ export interface ServerContext {
   readonly peer: CallPeer;
   /** Sends response headers now, before the first message. Throws when they are already out. */
   sendHeaders(metadata: Metadata): void;
+}
+
+/**
+ * What serves the calls of one method: shared by all of them, so what belongs to one call is kept in `call.state`.
+ *
+ * Order: `onStart`, then each `onMessage`, then `onHalfClose`; after `onCancel` nothing. What a method throws here is a
+ * defect of ours, never the application's.
+ */
+export interface ServerMethod {
+  /** Whether request bytes go back to the peer's window at once; otherwise the method calls `release` as messages are taken. */
+  readonly takesAtOnce: boolean;
+  onStart(call: ServerCall): void;
+  /** One request message; the bytes are the method's own. */
+  onMessage(call: ServerCall, message: Buffer): void;
+  onHalfClose(call: ServerCall): void;
+  /** After `sendMessage` returned false: more is welcome. */
+  onWritable(call: ServerCall): void;
+  /** The call is over without a status from the method: caller gone, deadline passed, or the request was malformed. */
+  onCancel(call: ServerCall): void;
+}
+
+/** What the calls of one connection share. */
+export interface ServerCallHost {
+  readonly connection: Http2Connection;
+  readonly peer: CallPeer;
+  readonly maxReceiveMessageBytes: number;
+  methodFor(path: string): ServerMethod | undefined;
+}
+
+const responseHead = new HeaderTemplate([":status", "200", "content-type", "application/grpc"]);
+const statusTrailers = Object.values(Status).map((status) => new HeaderTemplate(["grpc-status", `${status}`]));
+const statusOnly = Object.values(Status).map(
+  (status) => new HeaderTemplate([":status", "200", "content-type", "application/grpc", "grpc-status", `${status}`]),
+);
+const unsupportedMediaType = new HeaderTemplate([":status", "415"]);
+const methodNotAllowed = new HeaderTemplate([":status", "405", "allow", "POST"]);
+const nothing: HeaderList = [];
+const identityOnly: HeaderList = ["grpc-accept-encoding", "identity"];
+const unlimited = 0;
+/** The longest `grpc-message` in characters: a status must fit into any peer's header list limit. */
+const longestDetails = 4096;
+
+/** One call on the server: http2's stream handler, the deadline's entry and the handler's context in a single object. */
+export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, MessageSink {
+  /** The method's memory of this call. */
+  state: unknown = undefined;
+  /** How many request messages came. */
+  messages = 0;
+  path = "";
+  authority = "";
+  deadlineAt = unlimited;
+  wheelSlot = -1;
+  wheelIndex = 0;
+  private readonly host: ServerCallHost;
+  private readonly stream: Http2Stream;
+  private readonly headers: HeaderList;
+  private readonly reader: MessageReader;
+  private method: ServerMethod | undefined = undefined;
+  private headersSent = false;
+  private halfClosed = false;
+  /** No more to say: the status is out, or can't be sent. */
+  private over = false;
+  /** Request bytes that aren't given back to the peer's window yet. */
+  private held = 0;
+  /** Whole messages among them that the method hasn't taken. */
+  private waiting = 0;
+  private cancelReason: RpcError | undefined = undefined;
+  private controller: AbortController | undefined = undefined;
+  private requestMetadata: Metadata | undefined = undefined;
+  private responseTrailers: Metadata | undefined = undefined;
+
+  constructor(host: ServerCallHost, stream: Http2Stream, headers: HeaderList) {
+    this.host = host;
+    this.stream = stream;
+    this.headers = headers;
+    this.reader = new MessageReader(this, host.maxReceiveMessageBytes);
+  }
+
+  get metadata(): Metadata {
+    this.requestMetadata ??= Metadata.received(this.headers);
+    return this.requestMetadata;
+  }
+
+  get trailers(): Metadata {
+    this.responseTrailers ??= new Metadata();
+    return this.responseTrailers;
+  }
+
+  get deadline(): Date | undefined {
+    return this.deadlineAt === unlimited ? undefined : new Date(Date.now() + this.deadlineAt - deadlines.now());
+  }
+
+  get peer(): CallPeer {
+    return this.host.peer;
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.cancelReason !== undefined) this.controller.abort(this.cancelReason);
+    }
+    return this.controller.signal;
+  }
+
+  /** Whether nothing more can be sent: the status is out, or the call was cancelled. */
+  get isOver(): boolean {
+    return this.over;
+  }
+
+  /** Why the call ended without a status from its method. */
+  get cancellation(): RpcError | undefined {
+    return this.cancelReason;
+  }
+
+  /** Reads the request's head and starts its method, or answers why not. Called once, by the connection. */
+  begin(endStream: boolean): void {
+    const { headers } = this;
+    let verb = "";
+    let contentType = "";
+    let timeout: string | undefined;
+    let encoding: string | undefined;
+    for (let index = 0; index < headers.length; index += 2) {
+      const value = headers[index + 1]!;
+      switch (headers[index]) {
+        case ":path":
+          this.path = value;
+          break;
+        case ":method":
+          verb = value;
+          break;
+        case ":authority":
+          this.authority = value;
+          break;
+        case "content-type":
+          contentType = value;
+          break;
+        case "grpc-timeout":
+          timeout = value;
+          break;
+        case "grpc-encoding":
+          encoding = value;
+          break;
+      }
+    }
+    this.halfClosed = endStream;
+    if (verb !== "POST") {
+      this.refuseHttp(methodNotAllowed);
+      return;
+    }
+    if (!isGrpcContentType(contentType)) {
+      this.refuseHttp(unsupportedMediaType);
+      return;
+    }
+    const method = this.host.methodFor(this.path);
+    if (method === undefined) {
+      this.sendStatus(Status.UNIMPLEMENTED, `no method ${this.path} here`);
+      return;
+    }
+    if (encoding !== undefined && encoding !== "identity") {
+      this.refuseEncoding(encoding);
+      return;
+    }
+    if (timeout !== undefined && !this.startDeadline(timeout)) return;
+    this.method = method;
+    method.onStart(this);
+    if (endStream && !this.over) method.onHalfClose(this);
+  }
+
+  sendHeaders(metadata: Metadata): void {
+    if (this.headersSent) throw new Error(`the response headers of ${this.path} are already sent`);
+    if (this.over) return;
+    const headers: string[] = [];
+    metadata.appendTo(headers);
+    this.sendHeaderList(headers);
+  }
+
+  /** Sends one response message; false asks to wait for `onWritable`. What comes after the end is dropped. */
+  sendMessage(message: Uint8Array): boolean {
+    if (this.over) return true;
+    if (!this.headersSent) this.sendHeaderList(nothing);
+    return this.host.connection.write(this.stream, messagePrefix(message.length), message, false);
+  }
+
+  /** Ends the call. Only the first status counts. `trailers` defaults to `context.trailers`. */
+  sendStatus(status: number, details: string, trailers?: Metadata): void {
+    if (this.over) return;
+    const rest = trailerList(details, this.responseTrailers, trailers);
+    this.finish(this.headersSent ? statusTrailers[status]! : statusOnly[status]!, rest);
+  }
+
+  /** Ends the call with an error's status; its metadata joins the trailers. */
+  sendError(error: RpcError): void {
+    this.sendStatus(error.status, error.details, error.metadata);
+  }
+
+  /** The method took `message` from its queue: its bytes go back to the peer's window. Not for methods that take at once. */
+  release(message: Uint8Array): void {
+    if (this.over) return;
+    this.waiting--;
+    this.giveBack(this.waiting === 0 ? this.held : message.length + prefixBytes);
+  }
+
+  onHeaders(_headers: HeaderList, endStream: boolean): void {
+    // Request trailers mean nothing in gRPC; what counts is the end.
+    if (endStream) this.endRequest();
+  }
+
+  onData(chunk: Uint8Array, start: number, end: number, endStream: boolean): void {
+    this.held += end - start;
+    if (!this.over) this.reader.push(chunk, start, end);
+    // With no whole message waiting, the rest of a begun one must be let in, or it would never be whole.
+    if (this.waiting === 0 || this.over) this.giveBack(this.held);
+    if (endStream) this.endRequest();
+  }
+
+  onMessage(message: Buffer): void {
+    const method = this.method!;
+    this.messages++;
+    if (!method.takesAtOnce) this.waiting++;
+    method.onMessage(this, message);
+  }
+
+  onUnreadable(error: RpcError): void {
+    this.abandon(error);
+  }
+
+  onWritable(): void {
+    if (!this.over) this.method?.onWritable(this);
+  }
+
+  onDeadline(): void {
+    this.abandon(new RpcError("DEADLINE_EXCEEDED", "deadline exceeded"));
+  }
+
+  onClose(error: Http2Error | undefined): void {
+    if (this.over) return;
+    this.over = true;
+    deadlines.remove(this);
+    this.cancel(new RpcError("CANCELLED", "the caller went away", error === undefined ? undefined : { cause: error }));
+  }
+
+  /** Ends the call from this side while its method still runs. */
+  abandon(error: RpcError): void {
+    if (this.over) return;
+    this.sendError(error);
+    this.cancel(error);
+  }
+
+  private endRequest(): void {
+    if (this.halfClosed) return;
+    this.halfClosed = true;
+    if (this.over || this.method === undefined) return;
+    if (this.reader.isInMessage) {
+      this.abandon(new RpcError("INTERNAL", "the request ended within a message"));
+      return;
+    }
+    this.method.onHalfClose(this);
+  }
+
+  private cancel(reason: RpcError): void {
+    this.cancelReason = reason;
+    this.controller?.abort(reason);
+    this.method?.onCancel(this);
+  }
+
+  private startDeadline(timeout: string): boolean {
+    const timeoutMs = parseTimeout(timeout);
+    if (timeoutMs === undefined) {
+      this.sendStatus(Status.INTERNAL, `malformed grpc-timeout ${JSON.stringify(timeout.slice(0, 20))}`);
+      return false;
+    }
+    this.deadlineAt = deadlines.now() + timeoutMs;
+    deadlines.add(this);
+    return true;
+  }
+
+  private sendHeaderList(headers: HeaderList): void {
+    this.headersSent = true;
+    this.host.connection.sendHeaders(this.stream, responseHead, headers, false);
+  }
+
+  private refuseHttp(answer: HeaderTemplate): void {
+    this.finish(answer, nothing);
+  }
+
+  private refuseEncoding(encoding: string): void {
+    const details = `no decompression for grpc-encoding ${JSON.stringify(encoding.slice(0, 20))}`;
+    this.finish(statusOnly[Status.UNIMPLEMENTED]!, [...identityOnly, "grpc-message", encodeStatusMessage(details)]);
+  }
+
+  private finish(answer: HeaderTemplate, rest: HeaderList): void {
+    this.over = true;
+    this.reader.stop();
+    deadlines.remove(this);
+    this.host.connection.sendHeaders(this.stream, answer, rest, true);
+    this.giveBack(this.held);
+  }
+
+  private giveBack(bytes: number): void {
+    if (bytes === 0) return;
+    this.held -= bytes;
+    this.host.connection.consume(this.stream, bytes);
+  }
+}
+
+function isGrpcContentType(value: string): boolean {
+  if (value === "application/grpc") return true;
+  if (!value.startsWith("application/grpc")) return false;
+  const next = value.charCodeAt(16);
+  return next === 0x2b || next === 0x3b; // "+proto", ";charset=…"
+}
+
+function trailerList(details: string, first: Metadata | undefined, second: Metadata | undefined): HeaderList {
+  if (details === "" && first === undefined && second === undefined) return nothing;
+  const headers: string[] = [];
+  if (details !== "") headers.push("grpc-message", encodeStatusMessage(details.slice(0, longestDetails)));
+  first?.appendTo(headers);
+  second?.appendTo(headers);
+  return headers;
 }

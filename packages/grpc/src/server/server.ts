@@ -1,6 +1,13 @@
-import type { ServerCredentials } from "../identity/credentials.ts";
-import type { ListeningPolicyFactory } from "./listening-policy.ts";
-import type { ServiceDefinition, ServiceHandlers } from "./service-definition.ts";
+import type { Http2Limits } from "../http2/options.ts";
+import type { PlainServerCredentials, ServerCredentials } from "../identity/credentials.ts";
+import { defaultMaxReceiveMessageBytes } from "../rpc/message-framing.ts";
+import type { ServerMethod } from "../rpc/server-call.ts";
+import { methodsOf, type ServiceDefinition, serviceNameOf } from "../rpc/service-definition.ts";
+import type { ServiceHandlers } from "./handlers.ts";
+import { parseListenAddress } from "./listen-address.ts";
+import { Listener, type ListenerSettings } from "./listener.ts";
+import { fixedListeningPolicy, type ListeningMode, type ListeningPolicyFactory } from "./listening-policy.ts";
+import { type HandlerErrorListener, type PromiseHandler, promiseMethod } from "./promise-method.ts";
 
 /** How a server is made; everything has a safe default. */
 export interface ServerOptions {
@@ -19,7 +26,9 @@ export interface ServerOptions {
   /** How long calls may still run on a connection that its policy no longer allows. Default 10 s. */
   readonly drainGraceMs?: number;
   /** Told of each error a handler threw that is no `RpcError`: the caller learns nothing of it but UNKNOWN. Default: stderr. */
-  readonly onHandlerError?: (error: unknown, path: string) => void;
+  readonly onHandlerError?: HandlerErrorListener;
+  /** What a client's connection may ask of this server; see `Http2Limits`. */
+  readonly limits?: Partial<Http2Limits>;
 }
 
 /** Where a server listens. */
@@ -38,4 +47,95 @@ export interface Server extends AsyncDisposable {
   listen(address: string): Promise<ListeningAddress>;
   /** Stops listening, lets running calls end for `graceMs` (default 5 s), then cuts what is left. */
   close(graceMs?: number): Promise<void>;
+}
+
+/** A server that serves nothing yet and listens nowhere. */
+export function createServer(options: ServerOptions = {}): Server {
+  return new PromiseServer(options);
+}
+
+/** The policy of plain credentials: the same for every address, for good. */
+export function credentialsPolicy(credentials: PlainServerCredentials): ListeningPolicyFactory {
+  const mode: ListeningMode =
+    credentials.kind === "tls" ? { kind: "tls", credentials: credentials.tls } : { kind: "plaintext" };
+  return async () => fixedListeningPolicy(mode);
+}
+
+/** What a server's options and methods make of each of its listeners; `interfaces` are the services' full names. */
+export function listenerSettings(
+  options: ServerOptions,
+  methods: ReadonlyMap<string, ServerMethod>,
+  interfaces: readonly string[],
+): ListenerSettings {
+  return {
+    methods,
+    interfaces,
+    listening: options.listening ?? defaultPolicy(options.credentials ?? { kind: "insecure" }),
+    portName: options.portName ?? "grpc",
+    maxReceiveMessageBytes: options.maxReceiveMessageBytes ?? defaultMaxReceiveMessageBytes,
+    maxConnections: options.maxConnections ?? 10_000,
+    handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
+    drainGraceMs: options.drainGraceMs ?? 10_000,
+    http2: options.limits === undefined ? {} : { limits: options.limits },
+  };
+}
+
+function defaultPolicy(credentials: ServerCredentials): ListeningPolicyFactory {
+  if (credentials.kind === "xds") throw new TypeError("xds credentials need `listening`: who asks the control plane");
+  return credentialsPolicy(credentials);
+}
+
+class PromiseServer implements Server {
+  private readonly options: ServerOptions;
+  private readonly methods = new Map<string, ServerMethod>();
+  private readonly interfaces: string[] = [];
+  private readonly listeners = new Set<Listener>();
+  private readonly onHandlerError: HandlerErrorListener;
+  private closed = false;
+
+  constructor(options: ServerOptions) {
+    if (options.listening !== undefined && options.credentials !== undefined && options.credentials.kind !== "xds") {
+      throw new TypeError("`credentials` and `listening` both say how connections are treated: give one of them");
+    }
+    this.options = options;
+    this.onHandlerError = options.onHandlerError ?? reportHandlerError;
+  }
+
+  add<Service extends ServiceDefinition>(definition: Service, handlers: ServiceHandlers<Service>): void {
+    const methods = methodsOf(definition);
+    for (const { path } of methods) if (this.methods.has(path)) throw new TypeError(`${path} is served already`);
+    const byName = handlers as Readonly<Record<string, PromiseHandler | undefined>>;
+    for (const method of methods) {
+      const handler = byName[method.name];
+      if (handler === undefined) throw new TypeError(`no handler named ${method.name} for ${method.path}`);
+      this.methods.set(method.path, promiseMethod(method, handler.bind(handlers), this.onHandlerError));
+    }
+    const name = serviceNameOf(definition);
+    if (name !== undefined) this.interfaces.push(name);
+  }
+
+  async listen(address: string): Promise<ListeningAddress> {
+    if (this.closed) throw new Error("the server is closed");
+    const settings = listenerSettings(this.options, this.methods, this.interfaces);
+    const listener = await Listener.open(parseListenAddress(address), settings);
+    if (this.closed) {
+      await listener.close(0);
+      throw new Error("the server was closed while it began to listen");
+    }
+    this.listeners.add(listener);
+    return { address: listener.address, port: listener.port };
+  }
+
+  async close(graceMs = 5000): Promise<void> {
+    this.closed = true;
+    await Promise.all([...this.listeners].map((listener) => listener.close(graceMs)));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function reportHandlerError(error: unknown, path: string): void {
+  console.error(`weft: the handler of ${path} failed:`, error);
 }

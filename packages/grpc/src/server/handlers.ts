@@ -1,0 +1,43 @@
+import type { ServerContext } from "../rpc/server-call.ts";
+import type { GenericServiceDefinition, ServiceDefinition } from "../rpc/service-definition.ts";
+
+type MethodsOf<Service extends ServiceDefinition> = Service extends GenericServiceDefinition
+  ? Service["methods"]
+  : Service;
+
+/** Uppercase first letters of grpc-js definitions (`SayHello`) are lowered, as its own handlers allow. */
+type HandlerName<Service extends ServiceDefinition, Name> = Service extends GenericServiceDefinition
+  ? Name
+  : Name extends string
+    ? Uncapitalize<Name>
+    : Name;
+
+type RequestOf<Method> = Method extends { readonly requestType: { decode(bytes: Uint8Array): infer Request } }
+  ? Request
+  : Method extends { readonly requestDeserialize: (bytes: Buffer) => infer Request }
+    ? Request
+    : never;
+
+type ResponseOf<Method> = Method extends { readonly responseType: { encode(message: infer Response): unknown } }
+  ? Response
+  : Method extends { readonly responseSerialize: (message: infer Response) => unknown }
+    ? Response
+    : never;
+
+/**
+ * The function that serves one method: async for a single response, an async generator (or whatever returns an
+ * AsyncIterable) for a stream of them. The request is a message, or an AsyncIterable to be read once.
+ *
+ * Throwing an RpcError ends the call with its status; anything else is UNKNOWN to the caller.
+ */
+export type MethodHandler<Method> = (
+  request: Method extends { readonly requestStream: true } ? AsyncIterable<RequestOf<Method>> : RequestOf<Method>,
+  context: ServerContext,
+) => Method extends { readonly responseStream: true }
+  ? AsyncIterable<ResponseOf<Method>>
+  : Promise<ResponseOf<Method>> | ResponseOf<Method>;
+
+/** One handler per method of `Service`, by the method's camel-case name. */
+export type ServiceHandlers<Service extends ServiceDefinition> = {
+  readonly [Name in keyof MethodsOf<Service> as HandlerName<Service, Name>]: MethodHandler<MethodsOf<Service>[Name]>;
+};

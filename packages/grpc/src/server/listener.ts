@@ -1,0 +1,192 @@
+import { once } from "node:events";
+import { chmod } from "node:fs/promises";
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
+import { isMainThread } from "node:worker_threads";
+import { TlsError } from "../identity/tls-error.ts";
+import { acceptTls } from "../identity/tls-server.ts";
+import { RpcError } from "../rpc/error.ts";
+import type { CallPeer } from "../rpc/server-call.ts";
+import { type AcceptedUnder, modeAllows } from "./conformity.ts";
+import { hostPort, type ListenAddress, removeStaleSocket } from "./listen-address.ts";
+import type { ListeningMode, ListeningPolicy, ListeningPolicyFactory } from "./listening-policy.ts";
+import { type ConnectionSettings, ServerConnection } from "./server-connection.ts";
+
+/** How one address is listened on. */
+export interface ListenerSettings extends ConnectionSettings {
+  readonly listening: ListeningPolicyFactory;
+  readonly portName: string;
+  readonly interfaces: readonly string[];
+  readonly maxConnections: number;
+  readonly handshakeTimeoutMs: number;
+  readonly drainGraceMs: number;
+}
+
+const refusal: ListeningMode = { kind: "refuse", reason: "the server is starting" };
+
+/**
+ * One bound address: accepts sockets, asks the policy how to treat each, and drains those that a change of it made wrong.
+ *
+ *   net.Server ── socket ──▶ policy.mode ── plaintext ─────────────▶ ServerConnection
+ *                                        ── tls ── acceptTls ──────▶ ServerConnection
+ *                                        ── refuse ── destroy
+ */
+export class Listener {
+  /** The host as asked for, the port as bound; 0 for a unix socket. */
+  readonly port: number;
+  /** `host:port` or `unix:path`. */
+  readonly address: string;
+  private readonly server: NetServer;
+  private readonly settings: ListenerSettings;
+  private readonly connections = new Map<ServerConnection, AcceptedUnder>();
+  /** Sockets within their TLS handshake. */
+  private readonly handshakes = new Set<AbortController>();
+  private policy: ListeningPolicy | undefined = undefined;
+  private listening = true;
+  private idle: (() => void) | undefined = undefined;
+
+  private constructor(server: NetServer, address: ListenAddress, settings: ListenerSettings) {
+    this.server = server;
+    this.settings = settings;
+    this.port = address.kind === "tcp" ? (server.address() as AddressInfo).port : 0;
+    this.address = address.kind === "tcp" ? hostPort(address.host, this.port) : `unix:${address.path}`;
+    server.on("connection", (socket) => this.accept(socket));
+  }
+
+  /** Binds `address`, then waits for its policy. Rejects with an RpcError when either fails, and nothing stays bound. */
+  static async open(address: ListenAddress, settings: ListenerSettings): Promise<Listener> {
+    const server = createServer({ noDelay: true });
+    server.maxConnections = settings.maxConnections;
+    await bind(server, address);
+    const listener = new Listener(server, address, settings);
+    try {
+      const host = address.kind === "tcp" ? address.host : address.path;
+      const { portName, interfaces } = settings;
+      listener.follow(await settings.listening({ host, port: listener.port, portName, interfaces }));
+    } catch (error) {
+      await listener.close(0);
+      throw error;
+    }
+    return listener;
+  }
+
+  /** Open connections, without those within their handshake. */
+  get openConnections(): number {
+    return this.connections.size;
+  }
+
+  /** Takes in a socket that was accepted elsewhere. */
+  accept(socket: Socket): void {
+    // Until someone owns the socket its errors mean only that it is gone.
+    socket.on("error", ignoreSocketError);
+    const mode = this.mode;
+    const address = peerAddress(socket);
+    if (mode.kind === "refuse") socket.destroy();
+    else if (mode.kind === "plaintext")
+      this.serve(socket, { address, identity: undefined, certificate: undefined }, mode);
+    else void this.secure(socket, address, mode);
+  }
+
+  /** Stops accepting; what is open stays. */
+  unbind(): void {
+    if (!this.listening) return;
+    this.listening = false;
+    this.server.close();
+    this.policy?.close();
+    for (const handshake of this.handshakes) handshake.abort();
+  }
+
+  /** Says goodbye on every open connection; those accepted later are as any. */
+  drain(graceMs: number): void {
+    for (const connection of [...this.connections.keys()]) connection.drain(graceMs);
+  }
+
+  /** Stops accepting, drains, and resolves when the last connection is gone. */
+  async close(graceMs: number): Promise<void> {
+    this.unbind();
+    this.drain(graceMs);
+    if (this.connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.idle = resolve;
+      });
+    }
+  }
+
+  private get mode(): ListeningMode {
+    return this.listening && this.policy !== undefined ? this.policy.mode : refusal;
+  }
+
+  private follow(policy: ListeningPolicy): void {
+    this.policy = policy;
+    policy.watch(() => this.onPolicyChange());
+  }
+
+  private onPolicyChange(): void {
+    if (!this.listening) return;
+    const { mode } = this;
+    for (const [connection, accepted] of [...this.connections]) {
+      if (!modeAllows(mode, accepted)) connection.drain(this.settings.drainGraceMs);
+    }
+  }
+
+  private async secure(socket: Socket, address: string, mode: ListeningMode & { kind: "tls" }): Promise<void> {
+    const handshake = new AbortController();
+    this.handshakes.add(handshake);
+    try {
+      const limits = { timeoutMs: this.settings.handshakeTimeoutMs, signal: handshake.signal };
+      const { socket: secured, peer } = await acceptTls(socket, mode.credentials, address, limits);
+      secured.on("error", ignoreSocketError);
+      const { mode: current } = this;
+      // The policy may have changed during the handshake.
+      if (!modeAllows(current, { mode, certificate: peer?.certificate })) secured.destroy();
+      else this.serve(secured, { address, identity: peer?.spiffeId, certificate: peer?.certificate }, mode);
+    } catch (error) {
+      if (!(error instanceof TlsError)) throw error;
+      // A client that can't be trusted is its own problem: it got its alert, and acceptTls closed the socket.
+    } finally {
+      this.handshakes.delete(handshake);
+    }
+  }
+
+  private serve(socket: Socket, peer: CallPeer, mode: ListeningMode): void {
+    const connection = new ServerConnection(socket, peer, this.settings, (gone) => this.remove(gone));
+    this.connections.set(connection, { mode, certificate: peer.certificate });
+  }
+
+  private remove(connection: ServerConnection): void {
+    this.connections.delete(connection);
+    if (this.connections.size === 0) this.idle?.();
+  }
+}
+
+function ignoreSocketError(): void {
+  // The connection's own onClose tells of it.
+}
+
+function peerAddress(socket: Socket): string {
+  return socket.remoteAddress === undefined ? "unix:" : hostPort(socket.remoteAddress, socket.remotePort ?? 0);
+}
+
+async function bind(server: NetServer, address: ListenAddress): Promise<void> {
+  try {
+    if (address.kind === "unix") await bindUnix(server, address.path);
+    else server.listen(address.port, address.host);
+    if (!server.listening) await once(server, "listening");
+  } catch (cause) {
+    const where = address.kind === "tcp" ? hostPort(address.host, address.port) : `unix:${address.path}`;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new RpcError("UNAVAILABLE", `cannot listen on ${where}: ${why}`, { cause });
+  }
+}
+
+async function bindUnix(server: NetServer, path: string): Promise<void> {
+  await removeStaleSocket(path);
+  // The file must never be open to others, not even between bind and chmod; workers have no umask of their own.
+  const umask = isMainThread ? process.umask(0o177) : undefined;
+  try {
+    server.listen(path);
+  } finally {
+    if (umask !== undefined) process.umask(umask);
+  }
+  await once(server, "listening");
+  await chmod(path, 0o600);
+}

@@ -1,0 +1,75 @@
+import type { Duplex } from "node:stream";
+import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts";
+import type { HeaderList } from "../http2/headers.ts";
+import type { Http2Options } from "../http2/options.ts";
+import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
+import { type CallPeer, ServerCall, type ServerCallHost, type ServerMethod } from "../rpc/server-call.ts";
+
+/** What all connections of a server share. */
+export interface ConnectionSettings {
+  /** Path → what serves it. */
+  readonly methods: ReadonlyMap<string, ServerMethod>;
+  readonly maxReceiveMessageBytes: number;
+  readonly http2: Http2Options;
+}
+
+/** One accepted connection: makes a ServerCall of each stream, and knows how to end. */
+export class ServerConnection implements ConnectionHandler, ServerCallHost {
+  readonly connection: Http2Connection;
+  readonly peer: CallPeer;
+  readonly maxReceiveMessageBytes: number;
+  private readonly methods: ReadonlyMap<string, ServerMethod>;
+  private readonly closed: (connection: ServerConnection) => void;
+  private graceTimer: NodeJS.Timeout | undefined = undefined;
+  private draining = false;
+
+  /** `closed` is called once, when the socket is gone. */
+  constructor(
+    socket: Duplex,
+    peer: CallPeer,
+    settings: ConnectionSettings,
+    closed: (connection: ServerConnection) => void,
+  ) {
+    this.peer = peer;
+    this.maxReceiveMessageBytes = settings.maxReceiveMessageBytes;
+    this.methods = settings.methods;
+    this.closed = closed;
+    this.connection = new Http2Connection(socket, "server", this, settings.http2);
+  }
+
+  methodFor(path: string): ServerMethod | undefined {
+    return this.methods.get(path);
+  }
+
+  onStream(stream: Http2Stream, headers: HeaderList, endStream: boolean): StreamHandler {
+    const call = new ServerCall(this, stream, headers);
+    call.begin(endStream);
+    return call;
+  }
+
+  onGoaway(_code: number, _debug: string): void {
+    // A client that leaves opens no more streams; those it has go on.
+  }
+
+  onCapacity(): void {
+    // Only clients open streams.
+  }
+
+  onClose(): void {
+    clearTimeout(this.graceTimer);
+    this.closed(this);
+  }
+
+  /** Says goodbye, lets running calls end for `graceMs`, then cuts the connection. A later call can only shorten it. */
+  drain(graceMs: number): void {
+    if (!this.draining) this.connection.goaway();
+    this.draining = true;
+    clearTimeout(this.graceTimer);
+    if (graceMs <= 0) this.connection.destroy();
+    else this.graceTimer = setTimeout(() => this.connection.destroy(), graceMs);
+  }
+
+  destroy(): void {
+    this.connection.destroy();
+  }
+}
