@@ -1,8 +1,8 @@
 import type { Resource } from "./resource-source.ts";
 
 /**
- * What clients had accepted when their streams ended and the source no longer gives, so that a client that comes back finds
- * its removed clusters still answered, and its last good bytes behind what it refused.
+ * What clients had accepted when their streams ended, so that a client that comes back finds its clusters still answered
+ * that were removed meanwhile, and its last good bytes behind what it refused.
  *
  * Bounded by age and by number of clients; losing one costs that client only what a fresh start would.
  */

@@ -187,14 +187,16 @@ export class TypeSubscription {
     };
   }
 
-  /** What the client has accepted and could not get from the source again: content it refused since, or that is gone. */
+  /**
+   * What the client accepted and may not get from the source again once it is back: clusters and routes, should they be
+   * removed meanwhile, and what stands behind content that it refused.
+   */
   keepsakes(): Resource[] {
     const kept: Resource[] = [];
     for (const state of this.#names.values()) {
       const accepted = state.acked ?? state.sent;
-      if (accepted === undefined) continue;
-      const isGone = this.#options.watch.get(this.#options.typeUrl, state.name) === undefined;
-      if (state.rejected !== undefined || (isGone && this.#options.kind.outlivesRemoval)) kept.push(accepted);
+      const matters = state.rejected !== undefined || this.#options.kind.outlivesRemoval;
+      if (accepted !== undefined && matters) kept.push(accepted);
     }
     return kept;
   }
