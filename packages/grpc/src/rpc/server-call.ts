@@ -6,8 +6,9 @@ import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { SpiffeId } from "../identity/spiffe.ts";
 import { type DeadlineEntry, deadlines } from "./deadline-wheel.ts";
 import { RpcError } from "./error.ts";
-import { MessageReader, type MessageSink, messagePrefix, prefixBytes } from "./message-framing.ts";
+import { MessageReader, type MessageSink, messagePrefix, prefixBytes, wholeMessage } from "./message-framing.ts";
 import { Metadata } from "./metadata.ts";
+import { isGrpcContentType } from "./response.ts";
 import { Status } from "./status.ts";
 import { encodeStatusMessage } from "./status-message.ts";
 import { parseTimeout } from "./timeout.ts";
@@ -21,6 +22,10 @@ import { parseTimeout } from "./timeout.ts";
 export interface CallPeer {
   /** `host:port`, `[v6]:port`, or `unix:` for a unix socket. */
   readonly address: string;
+  /** This side of the connection, spelled likewise. */
+  readonly localAddress: string;
+  /** Whether the connection is TLS. */
+  readonly isSecure: boolean;
   /** The SPIFFE id of a verified client certificate. */
   readonly identity: SpiffeId | undefined;
   /** The verified client certificate. */
@@ -97,7 +102,8 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   private readonly host: ServerCallHost;
   private readonly stream: Http2Stream;
   private readonly headers: HeaderList;
-  private readonly reader: MessageReader;
+  /** Made when a message comes in pieces. */
+  private reader: MessageReader | undefined = undefined;
   private method: ServerMethod | undefined = undefined;
   private headersSent = false;
   private halfClosed = false;
@@ -116,7 +122,6 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
     this.host = host;
     this.stream = stream;
     this.headers = headers;
-    this.reader = new MessageReader(this, host.maxReceiveMessageBytes);
   }
 
   get metadata(): Metadata {
@@ -250,7 +255,7 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
 
   onData(chunk: Uint8Array, start: number, end: number, endStream: boolean): void {
     this.held += end - start;
-    if (!this.over) this.reader.push(chunk, start, end);
+    if (!this.over) this.read(chunk, start, end);
     // With no whole message waiting, the rest of a begun one must be let in, or it would never be whole.
     if (this.waiting === 0 || this.over) this.giveBack(this.held);
     if (endStream) this.endRequest();
@@ -289,11 +294,25 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
     this.cancel(error);
   }
 
+  private read(chunk: Uint8Array, start: number, end: number): void {
+    const { maxReceiveMessageBytes } = this.host;
+    if (this.reader === undefined) {
+      const message = wholeMessage(chunk, start, end, maxReceiveMessageBytes);
+      if (message !== undefined) {
+        this.onMessage(message);
+        return;
+      }
+      if (start === end) return;
+      this.reader = new MessageReader(this, maxReceiveMessageBytes);
+    }
+    this.reader.push(chunk, start, end);
+  }
+
   private endRequest(): void {
     if (this.halfClosed) return;
     this.halfClosed = true;
     if (this.over || this.method === undefined) return;
-    if (this.reader.isInMessage) {
+    if (this.reader?.isInMessage === true) {
       this.abandon(new RpcError("INTERNAL", "the request ended within a message"));
       return;
     }
@@ -333,7 +352,7 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
 
   private finish(answer: HeaderTemplate, rest: HeaderList): void {
     this.over = true;
-    this.reader.stop();
+    this.reader?.stop();
     deadlines.remove(this);
     this.host.connection.sendHeaders(this.stream, answer, rest, true);
     this.giveBack(this.held);
@@ -344,13 +363,6 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
     this.held -= bytes;
     this.host.connection.consume(this.stream, bytes);
   }
-}
-
-function isGrpcContentType(value: string): boolean {
-  if (value === "application/grpc") return true;
-  if (!value.startsWith("application/grpc")) return false;
-  const next = value.charCodeAt(16);
-  return next === 0x2b || next === 0x3b; // "+proto", ";charset=…"
 }
 
 function trailerList(details: string, first: Metadata | undefined, second: Metadata | undefined): HeaderList {

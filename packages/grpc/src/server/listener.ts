@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { chmod } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import { isMainThread } from "node:worker_threads";
+import type { TlsPeer } from "../identity/tls-connection.ts";
 import { TlsError } from "../identity/tls-error.ts";
 import { acceptTls } from "../identity/tls-server.ts";
 import { RpcError } from "../rpc/error.ts";
@@ -79,11 +80,9 @@ export class Listener {
     // Until someone owns the socket its errors mean only that it is gone.
     socket.on("error", ignoreSocketError);
     const mode = this.mode;
-    const address = peerAddress(socket);
     if (mode.kind === "refuse") socket.destroy();
-    else if (mode.kind === "plaintext")
-      this.serve(socket, { address, identity: undefined, certificate: undefined }, mode);
-    else void this.secure(socket, address, mode);
+    else if (mode.kind === "plaintext") this.serve(socket, peerOf(socket, false, undefined), mode);
+    else void this.secure(socket, mode);
   }
 
   /** Stops accepting; what is open stays. */
@@ -128,17 +127,18 @@ export class Listener {
     }
   }
 
-  private async secure(socket: Socket, address: string, mode: ListeningMode & { kind: "tls" }): Promise<void> {
+  private async secure(socket: Socket, mode: ListeningMode & { kind: "tls" }): Promise<void> {
     const handshake = new AbortController();
     this.handshakes.add(handshake);
     try {
       const limits = { timeoutMs: this.settings.handshakeTimeoutMs, signal: handshake.signal };
+      const address = socketAddress(socket.remoteAddress, socket.remotePort);
       const { socket: secured, peer } = await acceptTls(socket, mode.credentials, address, limits);
       secured.on("error", ignoreSocketError);
       const { mode: current } = this;
       // The policy may have changed during the handshake.
       if (!modeAllows(current, { mode, certificate: peer?.certificate })) secured.destroy();
-      else this.serve(secured, { address, identity: peer?.spiffeId, certificate: peer?.certificate }, mode);
+      else this.serve(secured, peerOf(secured, true, peer), mode);
     } catch (error) {
       if (!(error instanceof TlsError)) throw error;
       // A client that can't be trusted is its own problem: it got its alert, and acceptTls closed the socket.
@@ -162,8 +162,18 @@ function ignoreSocketError(): void {
   // The connection's own onClose tells of it.
 }
 
-function peerAddress(socket: Socket): string {
-  return socket.remoteAddress === undefined ? "unix:" : hostPort(socket.remoteAddress, socket.remotePort ?? 0);
+function peerOf(socket: Socket, isSecure: boolean, proven: TlsPeer | undefined): CallPeer {
+  return {
+    address: socketAddress(socket.remoteAddress, socket.remotePort),
+    localAddress: socketAddress(socket.localAddress, socket.localPort),
+    isSecure,
+    identity: proven?.spiffeId,
+    certificate: proven?.certificate,
+  };
+}
+
+function socketAddress(host: string | undefined, port: number | undefined): string {
+  return host === undefined ? "unix:" : hostPort(host, port ?? 0);
 }
 
 async function bind(server: NetServer, address: ListenAddress): Promise<void> {
