@@ -29,6 +29,22 @@ export interface MessageSink {
 }
 
 /**
+ * The message in `chunk[start, end)` where that is exactly one, uncompressed and within the limit, as most are; undefined
+ * leaves it to a MessageReader. The bytes are the caller's.
+ */
+export function wholeMessage(chunk: Uint8Array, start: number, end: number, maxBytes: number): Buffer | undefined {
+  const length = end - start - prefixBytes;
+  if (length < 0 || length > maxBytes || chunk[start] !== 0 || messageLength(chunk, start) !== length) return undefined;
+  const message = Buffer.allocUnsafe(length);
+  copyBytes(chunk, start + prefixBytes, message, 0, length);
+  return message;
+}
+
+function messageLength(bytes: Uint8Array, at: number): number {
+  return bytes[at + 1]! * 0x1000000 + ((bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!);
+}
+
+/**
  * Cuts messages out of a stream's bytes, however they are split.
  *
  * Copies each message once, out of the connection's buffer, which is reused: decoders may alias what they get.
@@ -87,7 +103,7 @@ export class MessageReader {
 
   #begin(bytes: Uint8Array, at: number): void {
     const flag = bytes[at]!;
-    const length = bytes[at + 1]! * 0x1000000 + ((bytes[at + 2]! << 16) | (bytes[at + 3]! << 8) | bytes[at + 4]!);
+    const length = messageLength(bytes, at);
     if (flag !== 0) {
       const what =
         flag === 1 ? "a compressed message, without an encoding to decompress it" : `the message flag ${flag}`;

@@ -1,4 +1,4 @@
-import type { HeaderList } from "../http2/stream.ts";
+import type { HeaderList } from "../http2/headers.ts";
 import { decodeBinaryValue, encodeBinaryValue } from "./binary-value.ts";
 
 /** What is kept under `Name`: bytes for names that end in `-bin`, text for others. */

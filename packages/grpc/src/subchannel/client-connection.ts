@@ -1,0 +1,93 @@
+import type { Socket } from "node:net";
+import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts";
+import type { Http2Error } from "../http2/error.ts";
+import type { StreamHandler } from "../http2/stream.ts";
+import type { Clock } from "../identity/clock.ts";
+import type { TlsPeer } from "../identity/tls-connection.ts";
+import type { CallTransport } from "../rpc/client-call.ts";
+import type { KeepaliveOptions } from "./connect-options.ts";
+import { Keepalive } from "./keepalive.ts";
+import type { OpenSocket } from "./socket.ts";
+
+/** What a connection tells its subchannel. */
+export interface ConnectionOwner {
+  /** The peer's SETTINGS came: calls may start. */
+  onReady(connection: ClientConnection): void;
+  /** Room for more calls. */
+  onCapacity(connection: ClientConnection): void;
+  /** No new calls here; open ones go on. */
+  onGoaway(connection: ClientConnection, code: number, debug: string): void;
+  onClose(connection: ClientConnection, error: Http2Error | undefined): void;
+}
+
+/** One HTTP/2 connection as a client uses it: what calls run on. Keeps the process alive exactly while calls are open. */
+export class ClientConnection implements ConnectionHandler, CallTransport {
+  readonly connection: Http2Connection;
+  readonly peer: string;
+  readonly isSecure: boolean;
+  readonly tlsPeer: TlsPeer | undefined;
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #keepalive: Keepalive | undefined;
+  #openCalls = 0;
+  #isReady = false;
+
+  constructor(
+    { socket, tlsPeer }: OpenSocket,
+    peer: string,
+    isSecure: boolean,
+    owner: ConnectionOwner,
+    keepalive: KeepaliveOptions | undefined,
+    clock: Clock,
+  ) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.peer = peer;
+    this.isSecure = isSecure;
+    this.tlsPeer = tlsPeer;
+    this.connection = new Http2Connection(socket, "client", this);
+    this.#keepalive = keepalive === undefined ? undefined : new Keepalive(this.connection, keepalive, clock);
+    socket.unref();
+  }
+
+  /** How many calls run on it. */
+  get openCalls(): number {
+    return this.#openCalls;
+  }
+
+  onCallStarted(): void {
+    if (this.#openCalls++ === 0) {
+      this.#socket.ref();
+      this.#keepalive?.onBusy(true);
+    }
+  }
+
+  onCallEnded(): void {
+    if (--this.#openCalls === 0) {
+      this.#socket.unref();
+      this.#keepalive?.onBusy(false);
+    }
+  }
+
+  onStream(): StreamHandler {
+    throw new Error("a client's connection takes no streams from its peer");
+  }
+
+  onCapacity(): void {
+    if (!this.#isReady && this.connection.isReady) {
+      this.#isReady = true;
+      this.#keepalive?.start();
+      this.#owner.onReady(this);
+    }
+    this.#owner.onCapacity(this);
+  }
+
+  onGoaway(code: number, debug: string): void {
+    this.#owner.onGoaway(this, code, debug);
+  }
+
+  onClose(error: Http2Error | undefined): void {
+    this.#keepalive?.stop();
+    this.#owner.onClose(this, error);
+  }
+}

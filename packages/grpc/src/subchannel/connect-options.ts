@@ -1,0 +1,28 @@
+import type { PlainChannelCredentials } from "../identity/credentials.ts";
+
+/**
+ * How the connections of a subchannel are made. Part of its key in the pool by identity: keep one object for the life of
+ * what it describes, and make a new one when it changes.
+ */
+export interface ConnectOptions {
+  readonly credentials: PlainChannelCredentials;
+  /** The name to verify and to send as SNI where the credentials don't say; default: the address's host. */
+  readonly serverName?: string;
+  readonly keepalive?: KeepaliveOptions;
+  /** The first wait after a failed attempt. Default 1 s. */
+  readonly initialBackoffMs?: number;
+  /** Default 120 s. */
+  readonly maxBackoffMs?: number;
+  /** What one attempt may take, TCP, TLS and the peer's SETTINGS together. Default 20 s. */
+  readonly connectTimeoutMs?: number;
+}
+
+/** Pings that notice a dead peer; off unless given. */
+export interface KeepaliveOptions {
+  /** A ping is sent this long after the last one was answered. At least 10 s: servers hang up on less. */
+  readonly timeMs: number;
+  /** The connection is given up when a ping isn't answered within this. Default 20 s. */
+  readonly timeoutMs?: number;
+  /** Also while no call is open. Default false. */
+  readonly withoutCalls?: boolean;
+}

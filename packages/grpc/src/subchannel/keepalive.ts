@@ -1,0 +1,66 @@
+import type { Http2Connection } from "../http2/connection.ts";
+import type { Clock } from "../identity/clock.ts";
+import type { KeepaliveOptions } from "./connect-options.ts";
+
+/** Servers hang up on clients that ping more often (gRFC A8). */
+const minTimeMs = 10_000;
+const defaultTimeoutMs = 20_000;
+
+/** Pings one connection and gives it up when no answer comes (gRFC A8). Its timers don't keep the process alive. */
+export class Keepalive {
+  readonly #connection: Http2Connection;
+  readonly #timeMs: number;
+  readonly #timeoutMs: number;
+  readonly #withoutCalls: boolean;
+  readonly #clock: Clock;
+  #cancelTimer: (() => void) | undefined;
+  #isBusy = false;
+  #isRunning = false;
+
+  constructor(connection: Http2Connection, options: KeepaliveOptions, clock: Clock) {
+    this.#connection = connection;
+    this.#timeMs = Math.max(options.timeMs, minTimeMs);
+    this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
+    this.#withoutCalls = options.withoutCalls ?? false;
+    this.#clock = clock;
+  }
+
+  /** The connection is ready. */
+  start(): void {
+    this.#isRunning = true;
+    this.#wait();
+  }
+
+  /** Whether calls are open. */
+  onBusy(isBusy: boolean): void {
+    this.#isBusy = isBusy;
+    if (isBusy && this.#isRunning && this.#cancelTimer === undefined) this.#wait();
+  }
+
+  /** The connection is over. */
+  stop(): void {
+    this.#isRunning = false;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #wait(): void {
+    if (!this.#isRunning || !(this.#isBusy || this.#withoutCalls)) return;
+    this.#cancelTimer = this.#clock.schedule(this.#timeMs, () => {
+      this.#cancelTimer = undefined;
+      // Idle by now: the next call begins the wait anew.
+      if (this.#isBusy || this.#withoutCalls) this.#ping();
+    });
+  }
+
+  #ping(): void {
+    this.#cancelTimer = this.#clock.schedule(this.#timeoutMs, () => {
+      this.#connection.destroy(new Error(`a keepalive ping was not answered within ${this.#timeoutMs} ms`));
+    });
+    this.#connection.ping(() => {
+      this.#cancelTimer?.();
+      this.#cancelTimer = undefined;
+      this.#wait();
+    });
+  }
+}
