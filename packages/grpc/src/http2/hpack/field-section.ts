@@ -1,0 +1,67 @@
+import { NameKind } from "../field-rules.ts";
+
+/** Bits of `FieldSection.pseudo`: one a pseudo-header field, by its `NameKind`. */
+export const requestPseudo = (1 << NameKind.method) | (1 << NameKind.scheme) | (1 << NameKind.path);
+export const responsePseudo = 1 << NameKind.status;
+
+/**
+ * One decoded header block: its fields, and what HTTP/2's rules say about them (RFC 9113 §8.2, §8.3).
+ *
+ * A malformed block or one over the size limit keeps only part of its fields; decoding goes on all the same, because the
+ * dynamic table must follow every block.
+ */
+export class FieldSection {
+  list: string[] = [];
+  /** `1 << NameKind` of each pseudo-header field in it. */
+  pseudo = 0;
+  contentLength = -1;
+  isMalformed = false;
+  isOverLimit = false;
+  #bytes = 0;
+  #sawRegular = false;
+  readonly #maxBytes: number;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  reset(): void {
+    this.list = [];
+    this.pseudo = 0;
+    this.contentLength = -1;
+    this.isMalformed = false;
+    this.isOverLimit = false;
+    this.#bytes = 0;
+    this.#sawRegular = false;
+  }
+
+  add(name: string, value: string, kind: number): void {
+    this.#bytes += name.length + value.length + 32;
+    if (this.#bytes > this.#maxBytes) {
+      this.isOverLimit = true;
+      return;
+    }
+    if (kind < NameKind.unknownPseudo) {
+      const bit = 1 << kind;
+      if (this.#sawRegular || (this.pseudo & bit) !== 0) this.isMalformed = true;
+      if (kind === NameKind.path && value.length === 0) this.isMalformed = true;
+      this.pseudo |= bit;
+    } else {
+      this.#sawRegular = true;
+      if (kind !== NameKind.regular) this.#judge(value, kind);
+    }
+    this.list.push(name, value);
+  }
+
+  #judge(value: string, kind: number): void {
+    if (kind === NameKind.te) {
+      if (value !== "trailers") this.isMalformed = true;
+    } else if (kind === NameKind.contentLength) {
+      const length = /^\d{1,15}$/.test(value) ? Number(value) : -1;
+      if (length < 0 || (this.contentLength >= 0 && this.contentLength !== length)) this.isMalformed = true;
+      this.contentLength = length;
+    } else {
+      this.isMalformed = true;
+    }
+  }
+}
