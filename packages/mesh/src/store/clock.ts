@@ -1,15 +1,15 @@
-/** Time as a parameter: everything of the control plane that waits, waits on one of these, so that tests don't. */
+/** Time as a parameter (the same shape as the transport's clock, so that one serves both): what waits in the control plane waits on one of these. */
 export interface Clock {
   /** Milliseconds since the epoch. */
-  nowMs(): number;
+  now(): number;
   /** Runs `action` once after `delayMs`, unless the returned function is called before. */
-  after(delayMs: number, action: () => void): () => void;
+  schedule(delayMs: number, action: () => void): () => void;
 }
 
 /** The machine's own clock. Its timers don't keep the process alive: what waits here never has work of its own to finish. */
 export const systemClock: Clock = {
-  nowMs: () => Date.now(),
-  after(delayMs, action) {
+  now: () => Date.now(),
+  schedule(delayMs, action) {
     const timer = setTimeout(action, delayMs);
     timer.unref();
     return () => clearTimeout(timer);

@@ -46,6 +46,11 @@ export class ResourceTable {
     return this.#batch((revision) => writes.map((write) => this.#write(write, revision)));
   }
 
+  /** What `apply` would do with these, keeping nothing. */
+  preview(writes: readonly ResourceWrite[]): readonly ResourceOutcome[] {
+    return writes.map((write) => outcomeOf(write, this.get(write)));
+  }
+
   /** Removes the resources of `keys` that exist, in one transaction; those that don't are left out of the outcome. */
   delete(keys: readonly ResourceKey[]): BatchOutcome {
     return this.#batch(() =>
@@ -70,10 +75,9 @@ export class ResourceTable {
 
   #write(write: ResourceWrite, revision: number): ResourceOutcome {
     const existing = this.get(write);
-    const key = keyOf(write);
-    if (existing?.text === write.text) return { ...key, change: "unchanged", generation: existing.generation };
-    const generation = (existing?.generation ?? 0) + 1;
-    const now = this.#clock.nowMs();
+    const outcome = outcomeOf(write, existing);
+    if (outcome.change === "unchanged") return outcome;
+    const now = this.#clock.now();
     this.#upsert.run(
       write.kind,
       write.namespace,
@@ -82,12 +86,19 @@ export class ResourceTable {
       write.file,
       write.line,
       revision,
-      generation,
+      outcome.generation,
       existing?.createdMs ?? now,
       now,
     );
-    return { ...key, change: existing === undefined ? "created" : "configured", generation };
+    return outcome;
   }
+}
+
+function outcomeOf(write: ResourceWrite, existing: StoredResource | undefined): ResourceOutcome {
+  const key = keyOf(write);
+  if (existing === undefined) return { ...key, change: "created", generation: 1 };
+  if (existing.text === write.text) return { ...key, change: "unchanged", generation: existing.generation };
+  return { ...key, change: "configured", generation: existing.generation + 1 };
 }
 
 function keyOf({ kind, namespace, name }: ResourceKey): ResourceKey {

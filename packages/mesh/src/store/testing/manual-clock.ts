@@ -9,11 +9,11 @@ export class ManualClock implements Clock {
     this.#nowMs = nowMs;
   }
 
-  nowMs(): number {
+  now(): number {
     return this.#nowMs;
   }
 
-  after(delayMs: number, action: () => void): () => void {
+  schedule(delayMs: number, action: () => void): () => void {
     const entry = { atMs: this.#nowMs + delayMs, action };
     this.#waiting.push(entry);
     return () => {

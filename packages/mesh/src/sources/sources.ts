@@ -1,0 +1,318 @@
+/**
+ * What the mesh is told, from wherever it is told: files, store, registrations → one immutable snapshot.
+ *
+ *   Directory ─┐
+ *   Store ─────┼─ "something changed" ─► one rebuild per tick, from what there is now ─► MeshUpdate
+ *   workloads ─┘
+ *
+ * Level-triggered: an event never carries content, so no order of events can lead anywhere but to where a fresh start leads
+ * (but for documents that are wrong now: those stay as they were last good, which a fresh start can't know).
+ */
+import { changedKeys } from "../model/changed-keys.ts";
+import { compareDiagnostics, type Diagnostic } from "../model/diagnostic.ts";
+import type { MeshKey } from "../model/mesh-reader.ts";
+import { defaultMeshSettings, type MeshSettings } from "../model/mesh-settings.ts";
+import { parseDocuments } from "../model/parse.ts";
+import { type Resource, resourceKey } from "../model/resource.ts";
+import { createSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
+import type { Workload } from "../model/workload.ts";
+import type { Clock } from "../store/clock.ts";
+import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
+import type { ResourceKey, ResourceOutcome } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
+import { Directory } from "./directory.ts";
+import { type FileDocuments, fileDocuments } from "./file-documents.ts";
+import { type MergedResources, mergeResources, type ResourceOrigin } from "./merge.ts";
+import { readStored, type StoredDocument, storeKey, writeFor } from "./stored-documents.ts";
+
+export interface SourcesOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Directories of YAML, read and watched, never written. */
+  readonly directories: readonly string[];
+  readonly settings?: MeshSettings;
+  /** For documents without a namespace. Default `default`. */
+  readonly defaultNamespace?: string;
+}
+
+/** A new state of the mesh. */
+export interface MeshUpdate {
+  readonly snapshot: MeshSnapshot;
+  readonly previous: MeshSnapshot;
+  /** The keys whose answers differ from `previous`. May be empty, where only diagnostics changed. */
+  readonly changed: ReadonlySet<MeshKey>;
+  /** Everything that is wrong now, in order of place. */
+  readonly diagnostics: readonly OperationDiagnostic[];
+  /** Rises by one with each update of this process. */
+  readonly sequence: number;
+}
+
+/** YAML to be applied, all of it or none. */
+export interface ApplyRequest {
+  readonly text: string;
+  /** The name that diagnostics give the text. */
+  readonly file: string;
+  readonly defaultNamespace?: string | undefined;
+  /** Say what would happen and keep nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** What became of a change. `applied`: it is on disk, and every listener has the snapshot with it; its diagnostics are warnings. */
+export type ChangeResult =
+  | {
+      readonly kind: "applied";
+      readonly revision: number;
+      readonly outcomes: readonly ResourceOutcome[];
+      readonly diagnostics: readonly OperationDiagnostic[];
+    }
+  | { readonly kind: "refused"; readonly diagnostics: readonly OperationDiagnostic[] };
+
+/** A resource in force, as it was written. */
+export interface ResourceView extends ResourceKey {
+  readonly apiVersion: string;
+  readonly origin: ResourceOrigin;
+  readonly text: string;
+  /** Of the store; undefined for a file's. */
+  readonly generation: number | undefined;
+  readonly updatedMs: number | undefined;
+}
+
+/** Opens all sources; resolves when the first snapshot has everything that files and store hold. */
+export async function openSources(options: SourcesOptions): Promise<Sources> {
+  const sources = new Sources(options);
+  await sources.refresh();
+  return sources;
+}
+
+/** The one owner of what is configured. */
+export class Sources implements AsyncDisposable {
+  readonly #options: SourcesOptions;
+  readonly #settings: MeshSettings;
+  readonly #defaultNamespace: string;
+  readonly #directories: readonly Directory[];
+  readonly #listeners = new Set<(update: MeshUpdate) => void>();
+  #files: ReadonlyMap<string, FileDocuments> = new Map();
+  #stored: ReadonlyMap<string, StoredDocument> = new Map();
+  #storedRevision = -1;
+  #workloads: readonly Workload[] = [];
+  #merged: MergedResources = { resources: [], origins: new Map(), diagnostics: [] };
+  #isMergeStale = true;
+  #snapshot: MeshSnapshot;
+  #diagnostics: readonly OperationDiagnostic[] = [];
+  #sequence = 0;
+  #rebuilding: Promise<void> | undefined;
+  #isClosed = false;
+
+  constructor(options: SourcesOptions) {
+    this.#options = options;
+    this.#settings = options.settings ?? defaultMeshSettings;
+    this.#defaultNamespace = options.defaultNamespace ?? "default";
+    this.#directories = [...new Set(options.directories)].map(
+      (path) =>
+        new Directory(path, options.clock, () => {
+          this.#isMergeStale = true;
+          // Nobody waits for a file's change; rebuilding never rejects.
+          void this.#rebuilt();
+        }),
+    );
+    this.#snapshot = createSnapshot({ resources: [], workloads: [], settings: this.#settings });
+  }
+
+  /** The newest snapshot. */
+  get snapshot(): MeshSnapshot {
+    return this.#snapshot;
+  }
+
+  /** Everything that is wrong now, in order of place. */
+  get diagnostics(): readonly OperationDiagnostic[] {
+    return this.#diagnostics;
+  }
+
+  /** Calls `listener` with every update, synchronously, from the next one on; the returned function stops it. */
+  watch(listener: (update: MeshUpdate) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Reads every directory now; resolves when the snapshot has what was on disk at the time of the call. */
+  async refresh(): Promise<void> {
+    await Promise.all(this.#directories.map((directory) => directory.refresh()));
+    await this.#rebuilt();
+  }
+
+  /** Takes the full set of live registrations; resolves when every listener has the snapshot with it. */
+  setWorkloads(workloads: readonly Workload[]): Promise<void> {
+    this.#workloads = workloads;
+    return this.#rebuilt();
+  }
+
+  /** Applies every document of the text to the store, or none where one has an error or belongs to a file. */
+  async apply(request: ApplyRequest): Promise<ChangeResult> {
+    const defaultNamespace = request.defaultNamespace ?? this.#defaultNamespace;
+    const { resources, diagnostics } = parseDocuments(request.text, request.file, { defaultNamespace });
+    const errors: (Diagnostic | OperationDiagnostic)[] = diagnostics.filter(({ severity }) => severity === "error");
+    for (const resource of resources) {
+      const refused = this.#ownedByFile(resourceKey(resource), request.file);
+      if (refused !== undefined) errors.push({ ...refused, at: resource.origin.range });
+    }
+    if (errors.length > 0) return { kind: "refused", diagnostics: sorted([...diagnostics, ...errors]) };
+    const table = this.#options.store.resources;
+    const writes = resources.map(writeFor);
+    if (request.dryRun === true) {
+      return { kind: "applied", revision: table.revision(), outcomes: table.preview(writes), diagnostics };
+    }
+    const { revision, outcomes } = table.apply(writes);
+    this.#isMergeStale = true;
+    await this.#rebuilt();
+    return { kind: "applied", revision, outcomes, diagnostics: sorted([...diagnostics, ...this.#about(resources)]) };
+  }
+
+  /** Deletes these resources from the store, or none where one isn't there or belongs to a file. */
+  async delete(keys: readonly ResourceKey[]): Promise<ChangeResult> {
+    const table = this.#options.store.resources;
+    const diagnostics = keys.flatMap((key) => {
+      const name = storeKey(key);
+      const refused = this.#ownedByFile(name, name);
+      if (refused !== undefined) return [refused];
+      if (table.get(key) !== undefined) return [];
+      return [operationError("WEFT0505", `there is no ${name}`, { file: name, hint: this.#elsewhere(key) })];
+    });
+    if (diagnostics.length > 0) return { kind: "refused", diagnostics };
+    const { revision, outcomes } = table.delete(keys);
+    this.#isMergeStale = true;
+    await this.#rebuilt();
+    return { kind: "applied", revision, outcomes, diagnostics: [] };
+  }
+
+  /** The resource in force under this key. */
+  get(key: ResourceKey): ResourceView | undefined {
+    const name = storeKey(key);
+    const resource = this.#merged.resources.find((candidate) => resourceKey(candidate) === name);
+    return resource === undefined ? undefined : this.#view(resource);
+  }
+
+  /** The resources in force, by kind, namespace and name. */
+  list(
+    filter: { readonly kind?: string | undefined; readonly namespace?: string | undefined } = {},
+  ): readonly ResourceView[] {
+    return this.#merged.resources
+      .filter(({ kind }) => filter.kind === undefined || kind === filter.kind)
+      .filter(({ namespace }) => filter.namespace === undefined || namespace === filter.namespace)
+      .sort((a, b) => (resourceKey(a) < resourceKey(b) ? -1 : 1))
+      .map((resource) => this.#view(resource));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.#directories.map((directory) => directory.close()));
+    this.#listeners.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Resolves after a rebuild that began after this call; everything that asks within one tick shares one. */
+  #rebuilt(): Promise<void> {
+    this.#rebuilding ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#rebuilding = undefined;
+        if (!this.#isClosed) this.#rebuild();
+        resolve();
+      });
+    });
+    return this.#rebuilding;
+  }
+
+  #rebuild(): void {
+    if (this.#isMergeStale) this.#merge();
+    const previous = this.#snapshot;
+    const { resources, diagnostics } = this.#merged;
+    const snapshot = createSnapshot({ resources, workloads: this.#workloads, settings: this.#settings }, previous);
+    const changed = changedKeys(previous, snapshot);
+    this.#snapshot = snapshot;
+    const before = this.#diagnostics;
+    this.#diagnostics = sorted(diagnostics);
+    if (changed.size === 0 && this.#sequence > 0 && isEqual(before, this.#diagnostics)) return;
+    this.#sequence++;
+    const update = { snapshot, previous, changed, diagnostics: this.#diagnostics, sequence: this.#sequence };
+    for (const listener of [...this.#listeners]) listener(update);
+  }
+
+  #merge(): void {
+    this.#isMergeStale = false;
+    const files = new Map<string, FileDocuments>();
+    for (const { scan } of this.#directories) {
+      for (const [path, { text }] of scan.files) {
+        files.set(path, fileDocuments(path, text, this.#defaultNamespace, this.#files.get(path)));
+      }
+    }
+    this.#files = files;
+    this.#readStore();
+    const stored = [...this.#stored.values()];
+    const merged = mergeResources(files, {
+      resources: stored.flatMap(({ resource }) => resource ?? []),
+      diagnostics: stored.flatMap((document) => document.diagnostics),
+    });
+    const unreadable = this.#directories.flatMap(({ scan }) => scan.diagnostics);
+    this.#merged = { ...merged, diagnostics: [...unreadable, ...merged.diagnostics] };
+  }
+
+  #readStore(): void {
+    const table = this.#options.store.resources;
+    const revision = table.revision();
+    if (revision === this.#storedRevision) return;
+    const stored = new Map<string, StoredDocument>();
+    for (const row of table.list()) {
+      const key = storeKey(row);
+      const known = this.#stored.get(key);
+      stored.set(key, known?.stored.revision === row.revision ? known : readStored(row));
+    }
+    this.#stored = stored;
+    this.#storedRevision = revision;
+  }
+
+  #ownedByFile(key: string, about: string): OperationDiagnostic | undefined {
+    const origin = this.#merged.origins.get(key);
+    if (origin?.kind !== "file") return undefined;
+    const message = `${key} is defined in the file ${origin.file}, which takes precedence over the store`;
+    return operationError("WEFT0506", message, { file: about, hint: `change ${origin.file} instead` });
+  }
+
+  #elsewhere(key: ResourceKey): string | undefined {
+    const other = this.#merged.resources.find(({ kind, name }) => kind === key.kind && name === key.name);
+    return other === undefined ? undefined : `there is one in namespace ${other.namespace}`;
+  }
+
+  /** What is wrong with these resources among all the others. */
+  #about(resources: readonly Resource[]): readonly OperationDiagnostic[] {
+    const keys = new Set(resources.map((resource) => `${resource.origin.file}:${resource.origin.line}`));
+    return this.#diagnostics.filter(({ at }) => keys.has(`${at.file}:${at.line}`));
+  }
+
+  #view(resource: Resource): ResourceView {
+    const { kind, namespace, name, apiVersion } = resource;
+    const origin = this.#merged.origins.get(resourceKey(resource)) ?? { kind: "store" };
+    const stored = origin.kind === "store" ? this.#stored.get(resourceKey(resource))?.stored : undefined;
+    return {
+      kind,
+      namespace,
+      name,
+      apiVersion,
+      origin,
+      text: stored?.text ?? resource.origin.text,
+      generation: stored?.generation,
+      updatedMs: stored?.updatedMs,
+    };
+  }
+}
+
+function sorted(diagnostics: readonly (Diagnostic | OperationDiagnostic)[]): readonly OperationDiagnostic[] {
+  const unique = new Map(diagnostics.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic]));
+  // Ordering looks at places, codes and messages as texts; it doesn't mind which table a code is from.
+  return [...unique.values()].sort((a, b) => compareDiagnostics(a as Diagnostic, b as Diagnostic));
+}
+
+function isEqual(a: readonly OperationDiagnostic[], b: readonly OperationDiagnostic[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,40 @@
+import { parseDocuments } from "../model/parse.ts";
+import { type Resource, resourceKey } from "../model/resource.ts";
+import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
+import type { ResourceKey, ResourceWrite, StoredResource } from "../store/records.ts";
+
+/** What one kept document contributes. */
+export interface StoredDocument {
+  readonly stored: StoredResource;
+  readonly resource: Resource | undefined;
+  readonly diagnostics: readonly OperationDiagnostic[];
+}
+
+/** A parsed resource as the store keeps it. */
+export function writeFor(resource: Resource): ResourceWrite {
+  const { kind, namespace, name, origin } = resource;
+  return { kind, namespace, name, text: origin.text, file: origin.file, line: origin.line };
+}
+
+/**
+ * A kept document, read again. Its diagnostics point into the file that it was applied from.
+ *
+ * A document was good when it was kept; where a later version of the program finds fault with it, it contributes nothing
+ * but the diagnostics.
+ */
+export function readStored(stored: StoredResource): StoredDocument {
+  const { resources, diagnostics } = parseDocuments(stored.text, stored.file, {
+    defaultNamespace: stored.namespace,
+    firstLine: stored.line,
+  });
+  const own = resources.find((resource) => resourceKey(resource) === storeKey(stored));
+  if (own === undefined) return { stored, resource: undefined, diagnostics };
+  // Rivals are heard by age; a document without a time of its own is as old as its first apply.
+  const resource = own.createdAtMs === 0 ? { ...own, createdAtMs: stored.createdMs } : own;
+  return { stored, resource, diagnostics };
+}
+
+/** The key of a kept document, in the form that `resourceKey` gives. */
+export function storeKey({ kind, namespace, name }: ResourceKey): string {
+  return `${kind}/${namespace}/${name}`;
+}
