@@ -56,6 +56,8 @@ interface Entry {
   expiresAt: number | undefined;
   /** Whether the living stream's last request had the name. */
   isAsked: boolean;
+  /** False: nobody needs it any more, but the control plane has not heard so yet. */
+  isWanted: boolean;
 }
 
 interface TypeState {
@@ -99,15 +101,31 @@ export class AdsState {
   /** Starts asking for a resource; asking twice is asking once. */
   subscribe(typeUrl: string, name: string): void {
     const state = this.#state(typeUrl);
-    if (state.entries.has(name)) return;
-    state.entries.set(name, { status: requested, bytes: undefined, expiresAt: undefined, isAsked: false });
+    const entry = state.entries.get(name);
+    if (entry?.isWanted === true) return;
     state.isDirty = true;
+    if (entry !== undefined) entry.isWanted = true;
+    else {
+      state.entries.set(name, {
+        status: requested,
+        bytes: undefined,
+        expiresAt: undefined,
+        isAsked: false,
+        isWanted: true,
+      });
+    }
   }
 
-  /** Stops asking for a resource and forgets it. */
+  /**
+   * Stops asking for a resource, which is forgotten with the next request. Not before: asked for again until then, the
+   * control plane would see no difference between its two lists and send nothing.
+   */
   unsubscribe(typeUrl: string, name: string): void {
     const state = this.#state(typeUrl);
-    if (state.entries.delete(name)) state.isDirty = true;
+    const entry = state.entries.get(name);
+    if (entry === undefined) return;
+    entry.isWanted = false;
+    state.isDirty = true;
   }
 
   /** What is known of a subscribed resource. */
@@ -144,6 +162,7 @@ export class AdsState {
     for (const state of this.#types.values()) {
       if (!state.isDirty) continue;
       state.isDirty = false;
+      for (const [name, entry] of state.entries) if (!entry.isWanted) state.entries.delete(name);
       // On a stream that asked for nothing of this type yet, an empty list would mean "everything" to Envoy's servers.
       if (state.entries.size === 0 && !state.hasAsked) continue;
       requests.push(this.#request(state, nowMs));

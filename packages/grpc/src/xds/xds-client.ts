@@ -188,7 +188,8 @@ export class XdsClient {
     if (!this.#state.receive(response)) return;
     this.#hasAnswered = true;
     this.#failures = 0;
-    // Watchers first: what they ask for now goes out with the acknowledgement.
+    // The acknowledgement first, with the names as they were: what watchers ask for now must look new to the control plane.
+    this.#flush();
     this.#notify();
     this.#flush();
   }
