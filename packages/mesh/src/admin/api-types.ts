@@ -1,0 +1,82 @@
+// What travels over the admin API, as types that both ends share. JSON: no dates, no bigints, times in milliseconds since 1970.
+import type { ClientStatus } from "../discovery/client-status.ts";
+import type { Workload } from "../model/workload.ts";
+import type { InterfaceStatus } from "../registry/registry.ts";
+import type { ChangeResult, ResourceView } from "../sources/sources.ts";
+import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
+import type { AuditEntry, ResourceKey } from "../store/records.ts";
+
+export type { AuditEntry, ChangeResult, ClientStatus, InterfaceStatus, OperationDiagnostic, ResourceKey, ResourceView };
+
+/** Where one of the program's ports is. */
+export interface PortStatus {
+  /** What is served there: `tls`, `xds`, `admin`, … */
+  readonly name: string;
+  /** `host:port` as bound. */
+  readonly address: string;
+}
+
+/** A certificate that something stops without. */
+export interface CertificateStatus {
+  /** `root`, `intermediate`, `control-plane`. */
+  readonly name: string;
+  readonly subject: string;
+  readonly notAfterMs: number;
+}
+
+/** The control plane at a glance: what `weft status` prints. */
+export interface StatusReport {
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly trustDomain: string;
+  readonly ports: readonly PortStatus[];
+  readonly certificates: readonly CertificateStatus[];
+  readonly clients: readonly ClientStatus[];
+  readonly workloads: readonly Workload[];
+  readonly interfaces: readonly InterfaceStatus[];
+  readonly diagnostics: readonly OperationDiagnostic[];
+}
+
+/** What a new join token shall allow. */
+export interface TokenRequest {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** The labels that its workloads may carry. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** CIDR blocks that their addresses may lie in, beside the session's own. */
+  readonly addresses?: readonly string[] | undefined;
+  readonly ttlMs?: number | undefined;
+  /** How many processes may join with it; undefined: any number until it expires. */
+  readonly uses?: number | undefined;
+}
+
+/** A join token as anyone may see it: everything but the secret. */
+export interface TokenView {
+  readonly id: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly labels: Readonly<Record<string, string>> | undefined;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+  readonly usesLeft: number | undefined;
+}
+
+/** A join token just made. `token` is shown this once. */
+export interface CreatedToken extends TokenView {
+  readonly token: string;
+}
+
+/** The body of every answer that isn't a success. */
+export interface ErrorBody {
+  readonly diagnostics: readonly OperationDiagnostic[];
+}
+
+/** What a role may do: a viewer reads, an editor changes resources too, an admin mints tokens too. */
+export type Role = "viewer" | "editor" | "admin";
+
+/** Who makes a request. */
+export interface Principal {
+  readonly name: string;
+  readonly role: Role;
+}
