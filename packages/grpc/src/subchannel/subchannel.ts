@@ -22,6 +22,7 @@ export interface SubchannelWatcher {
 }
 
 const defaultConnectTimeoutMs = 20_000;
+const maxWaitingCalls = 10_000;
 
 /**
  * One address, and at most one connection to it that takes new calls.
@@ -111,8 +112,7 @@ export class Subchannel implements ConnectionOwner {
     if (this.#nextWaiting === this.#waiting.length && transport.connection.canOpenStream) {
       call.start(transport);
     } else {
-      call.hasWaited = true;
-      this.#waiting.push(call);
+      this.#enqueue(call);
     }
     return true;
   }
@@ -234,6 +234,19 @@ export class Subchannel implements ConnectionOwner {
     this.#lastError = error;
     this.#setState("IDLE");
     this.#returnWaiting();
+  }
+
+  #enqueue(call: ClientCall): void {
+    if (this.#waiting.length - this.#nextWaiting >= maxWaitingCalls) {
+      this.#waiting = this.#waiting.slice(this.#nextWaiting).filter((other) => !other.isEnded);
+      this.#nextWaiting = 0;
+      if (this.#waiting.length >= maxWaitingCalls) {
+        call.cancel("RESOURCE_EXHAUSTED", `${maxWaitingCalls} calls wait for a free stream on ${this.peer} already`);
+        return;
+      }
+    }
+    call.hasWaited = true;
+    this.#waiting.push(call);
   }
 
   #returnWaiting(): void {

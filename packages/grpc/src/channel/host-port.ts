@@ -1,0 +1,18 @@
+import { isIPv6 } from "node:net";
+
+/** A host, name or IP literal without brackets, and a port. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port`, `host`, `[v6]:port`, `[v6]` or a bare v6 literal; undefined for anything else. */
+export function parseHostPort(text: string, defaultPort: number): HostPort | undefined {
+  if (isIPv6(text)) return { host: text, port: defaultPort };
+  const match = /^(?:\[([^[\]]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?$/.exec(text);
+  if (match === null) return undefined;
+  const [, v6, name, digits] = match;
+  if (v6 !== undefined && !isIPv6(v6)) return undefined;
+  const port = digits === undefined ? defaultPort : Number(digits);
+  return port > 65_535 ? undefined : { host: v6 ?? name!, port };
+}
