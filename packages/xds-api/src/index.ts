@@ -10,6 +10,7 @@ export {
   inboundListenerName,
   inboundListenerNamePrefix,
   inboundListenerNameTemplate,
+  interfaceClusterName,
   type ParsedClusterName,
   parseClusterName,
   parseInboundListenerName,

@@ -14,6 +14,14 @@ export function clusterName(host: string, port: number, subset = ""): string {
   return `outbound|${port}|${subset}|${host}`;
 }
 
+/**
+ * `interface|0|<subset>|<interface>`: the cluster and endpoints of what exports an interface; with the default subset also
+ * the name of its route configuration.
+ */
+export function interfaceClusterName(interfaceName: string, subset = ""): string {
+  return `interface|0|${subset}|${interfaceName}`;
+}
+
 /** The parts of a cluster name, or undefined where it isn't one of ours. */
 export function parseClusterName(name: string): ParsedClusterName | undefined {
   const [direction, port, subset, host, ...rest] = name.split("|");

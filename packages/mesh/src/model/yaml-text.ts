@@ -99,7 +99,7 @@ export function readYaml(text: string, file: string, firstLine = 1): YamlText {
     }
     documents.push({
       value: value.value,
-      text: text.slice(from, to),
+      text: text.slice(lineStart(text, from), to),
       line: rangeOf(from, from).line,
       locate: (path, key = false) => {
         const [first, last] = nodeRange(document, path, key) ?? [from, from];
@@ -127,6 +127,13 @@ export function readYaml(text: string, file: string, firstLine = 1): YamlText {
     refuse("WEFT0001", `the text cannot be read: ${error instanceof Error ? error.message : String(error)}`, start);
   }
   return { documents, diagnostics };
+}
+
+/** The start of the line at `offset` where only blanks stand before it: a document's indentation belongs to it. */
+function lineStart(text: string, offset: number): number {
+  let start = offset;
+  while (start > 0 && text[start - 1] === " ") start--;
+  return start === 0 || text[start - 1] === "\n" ? start : offset;
 }
 
 function yamlMessage(message: string): string {
