@@ -101,7 +101,8 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   wheelIndex = 0;
   private readonly host: ServerCallHost;
   private readonly stream: Http2Stream;
-  private readonly headers: HeaderList;
+  /** The request's headers as received. */
+  readonly headers: HeaderList;
   /** Made when a message comes in pieces. */
   private reader: MessageReader | undefined = undefined;
   private method: ServerMethod | undefined = undefined;

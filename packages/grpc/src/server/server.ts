@@ -8,12 +8,13 @@ import { parseListenAddress } from "./listen-address.ts";
 import { Listener, type ListenerSettings } from "./listener.ts";
 import { fixedListeningPolicy, type ListeningMode, type ListeningPolicyFactory } from "./listening-policy.ts";
 import { type HandlerErrorListener, type PromiseHandler, promiseMethod } from "./promise-method.ts";
+import { xdsListening } from "./xds-listening.ts";
 
 /** How a server is made; everything has a safe default. */
 export interface ServerOptions {
   /** Default: plaintext. Not together with `listening`. */
   readonly credentials?: ServerCredentials;
-  /** Who decides, per bound address and live, how connections are treated. Needed for credentials of kind `xds`. */
+  /** Who decides, per bound address and live, how connections are treated. Instead of `credentials`. */
   readonly listening?: ListeningPolicyFactory;
   /** What the address's port is called where this server is registered. Default `grpc`. */
   readonly portName?: string;
@@ -81,8 +82,7 @@ export function listenerSettings(
 }
 
 function defaultPolicy(credentials: ServerCredentials): ListeningPolicyFactory {
-  if (credentials.kind === "xds") throw new TypeError("xds credentials need `listening`: who asks the control plane");
-  return credentialsPolicy(credentials);
+  return credentials.kind === "xds" ? xdsListening(credentials.fallback) : credentialsPolicy(credentials);
 }
 
 class PromiseServer implements Server {
@@ -94,7 +94,7 @@ class PromiseServer implements Server {
   private closed = false;
 
   constructor(options: ServerOptions) {
-    if (options.listening !== undefined && options.credentials !== undefined && options.credentials.kind !== "xds") {
+    if (options.listening !== undefined && options.credentials !== undefined) {
       throw new TypeError("`credentials` and `listening` both say how connections are treated: give one of them");
     }
     this.options = options;

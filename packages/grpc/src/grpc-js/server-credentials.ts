@@ -1,0 +1,99 @@
+import type { ServerCredentials, ServerInterceptor } from "@grpc/grpc-js";
+import type {
+  ServerCredentials as OurServerCredentials,
+  PlainServerCredentials,
+  TlsServerSettings,
+} from "../identity/credentials.ts";
+import type { IdentitySource, TlsMaterial } from "../identity/material.ts";
+import type { PeerVerification } from "../identity/peer-verification.ts";
+import { tlsMaterial } from "../identity/pem.ts";
+import { XdsServerCredentials } from "./xds-server-credentials.ts";
+
+// grpc-js gives TLS material only through underscore methods of its public declarations: this file is the one place
+// that knows them, and what the peer dependency's range is pinned for.
+
+type ContextOptions = NonNullable<ReturnType<ServerCredentials["_getSecureContextOptions"]>>;
+
+/** grpc-js's server credentials, or XdsServerCredentials, as ours. */
+export function serverCredentials(credentials: ServerCredentials): OurServerCredentials {
+  if (!(credentials instanceof XdsServerCredentials)) return plainServerCredentials(credentials);
+  return { kind: "xds", fallback: plainServerCredentials(credentials.fallback) };
+}
+
+/** grpc-js's own server credentials as ours. Certificates that a provider swaps are used by the handshakes that follow. */
+export function plainServerCredentials(credentials: ServerCredentials): PlainServerCredentials {
+  if (!credentials._isSecure()) return { kind: "insecure" };
+  return { kind: "tls", tls: tlsServerSettings(credentials) };
+}
+
+/** The interceptors that credentials may carry. */
+export function credentialsInterceptors(credentials: ServerCredentials): readonly ServerInterceptor[] {
+  return credentials._getInterceptors();
+}
+
+/** grpc-js asks for a chain to its roots and nothing more. */
+const anyName: PeerVerification = { kind: "name", description: "any name", matches: () => true };
+
+function tlsServerSettings(credentials: ServerCredentials): TlsServerSettings {
+  const identity = contextIdentity(credentials);
+  const { requestCert, rejectUnauthorized } = credentials._getConstructorOptions() ?? {};
+  if (requestCert !== true) return { identity, clients: { kind: "anonymous" } };
+  const require = rejectUnauthorized !== false;
+  return { identity, clients: { kind: "certificate", require, trust: identity, verify: anyName } };
+}
+
+/** Reads the credentials' current material at each handshake; parses it once per swap. */
+function contextIdentity(credentials: ServerCredentials): IdentitySource {
+  let parsed: { readonly from: ContextOptions; readonly material: TlsMaterial } | undefined;
+  let lastError: string | undefined;
+  const current = (): TlsMaterial | undefined => {
+    const options = credentials._getSecureContextOptions();
+    if (options === null) return undefined;
+    if (parsed?.from === options) return parsed.material;
+    try {
+      parsed = { from: options, material: materialOf(options) };
+      lastError = undefined;
+    } catch (error) {
+      lastError = error instanceof Error ? error.message : String(error);
+    }
+    return parsed?.material;
+  };
+  return {
+    current,
+    roots: () => current()?.rootsPem,
+    status: () => ({ notAfter: parsed?.material.notAfter, lastError, nextAttempt: undefined }),
+    watch(changed) {
+      credentials._addWatcher(changed);
+      return () => credentials._removeWatcher(changed);
+    },
+    close: closeNothing,
+  };
+}
+
+function closeNothing(): void {
+  // The application owns its credentials.
+}
+
+function materialOf(options: ContextOptions): TlsMaterial {
+  return tlsMaterial({
+    privateKeyPem: onlyPem(options.key, "private key"),
+    certificateChainPem: onlyPem(options.cert, "certificate chain"),
+    rootsPem: pems(options.ca).join("\n"),
+  });
+}
+
+function onlyPem(value: unknown, what: string): string {
+  const [first, ...rest] = pems(value);
+  if (first === undefined) throw new Error(`the server credentials have no ${what}`);
+  if (rest.length > 0) throw new Error(`the server credentials have more than one ${what}: only one is supported`);
+  return first;
+}
+
+function pems(value: unknown): string[] {
+  if (value === undefined || value === null) return [];
+  return (Array.isArray(value) ? value : [value]).map((one: unknown) => {
+    if (typeof one === "string") return one;
+    if (one instanceof Uint8Array) return Buffer.from(one).toString("latin1");
+    throw new Error("the server credentials hold keys or certificates in a form other than PEM");
+  });
+}

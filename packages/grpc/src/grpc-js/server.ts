@@ -1,0 +1,203 @@
+import * as grpc from "@grpc/grpc-js";
+import type { ServerMethod } from "../rpc/server-call.ts";
+import { type ListenAddress, parseListenAddress } from "../server/listen-address.ts";
+import { Listener } from "../server/listener.ts";
+import { listenerSettings, type ServerOptions } from "../server/server.ts";
+import { credentialsInterceptors, serverCredentials } from "./server-credentials.ts";
+import { type HandlerFunction, type HandlerType, type RegisteredHandler, SurfaceMethod } from "./server-method.ts";
+import { serverOptions } from "./server-options.ts";
+
+/** `tryShutdown` waits as long as calls run: the longest that a timer can wait. */
+const unboundedGraceMs = 2 ** 31 - 1;
+
+/** The methods as they run behind one set of interceptors. */
+interface MethodTable {
+  readonly interceptors: readonly grpc.ServerInterceptor[];
+  readonly methods: Map<string, ServerMethod>;
+}
+
+interface Binding {
+  readonly credentials: grpc.ServerCredentials;
+  readonly opened: Promise<Listener>;
+  cancelled: boolean;
+}
+
+/**
+ * grpc-js's Server on this package's transport: handlers, interceptors and credentials unchanged.
+ *
+ * Of the parent only the surface is used (`addService`, `removeService`, being an instance of it); it never opens a port.
+ */
+export class Server extends grpc.Server {
+  readonly #options: ServerOptions;
+  readonly #interceptors: readonly grpc.ServerInterceptor[];
+  readonly #registered = new Map<string, RegisteredHandler>();
+  readonly #tables: MethodTable[] = [];
+  /** By address as bound, with its real port. */
+  readonly #bindings = new Map<string, Binding>();
+  #isShutDown = false;
+  #isStarted = false;
+
+  constructor(options: grpc.ServerOptions = {}) {
+    // The parent keeps no account of what it doesn't run.
+    super({ "grpc.enable_channelz": 0 });
+    this.#options = serverOptions(options);
+    this.#interceptors = options.interceptors ?? [];
+  }
+
+  override register<RequestType, ResponseType>(
+    name: string,
+    handler: grpc.handleUnaryCall<RequestType, ResponseType> | HandlerOf<RequestType, ResponseType>,
+    serialize: (message: ResponseType) => Buffer,
+    deserialize: (bytes: Buffer) => RequestType,
+    type: string,
+  ): boolean {
+    if (this.#registered.has(name)) return false;
+    // The map holds handlers of every message type; each is only ever called with what its own deserializer made.
+    const registered = {
+      path: name,
+      type: type as HandlerType,
+      handler: handler as HandlerFunction,
+      serialize,
+      deserialize,
+    };
+    this.#registered.set(name, registered as RegisteredHandler);
+    for (const table of this.#tables) addMethod(table, registered as RegisteredHandler);
+    return true;
+  }
+
+  override unregister(name: string): boolean {
+    for (const { methods } of this.#tables) methods.delete(name);
+    return this.#registered.delete(name);
+  }
+
+  override bindAsync(
+    port: string,
+    creds: grpc.ServerCredentials,
+    callback: (error: Error | null, port: number) => void,
+  ): void {
+    if (this.#isShutDown) throw new Error("bindAsync called after shutdown");
+    if (typeof port !== "string") throw new TypeError("port must be a string");
+    if (!(creds instanceof grpc.ServerCredentials)) throw new TypeError("creds must be a ServerCredentials object");
+    if (typeof callback !== "function") throw new TypeError("callback must be a function");
+    const address = parseBindAddress(port);
+    // The callback runs outside of the promise, so that what it throws is the application's own uncaught exception.
+    this.#bind(port, address, creds).then(
+      (bound) => process.nextTick(callback, null, bound),
+      (error: unknown) => process.nextTick(callback, error, 0),
+    );
+  }
+
+  override start(): void {
+    if (this.#bindings.size === 0) throw new Error("server must be bound in order to start");
+    if (this.#isStarted) throw new Error("server is already started");
+    this.#isStarted = true;
+  }
+
+  override unbind(port: string): void {
+    const binding = this.#take(port, "unbind");
+    if (binding === undefined) return;
+    binding.cancelled = true;
+    void binding.opened.then((listener) => listener.unbind(), ignore);
+  }
+
+  override drain(port: string, graceTimeMs: number): void {
+    const address = parseBindAddress(port);
+    if (address.kind === "tcp" && address.port === 0) throw new Error("Cannot drain port 0");
+    void this.#bindings.get(keyOf(address))?.opened.then((listener) => listener.drain(graceTimeMs), ignore);
+  }
+
+  override tryShutdown(callback: (error?: Error) => void): void {
+    this.#close(unboundedGraceMs).then(() => process.nextTick(callback));
+  }
+
+  override forceShutdown(): void {
+    void this.#close(0);
+  }
+
+  override createConnectionInjector(): grpc.ConnectionInjector {
+    throw new Error(
+      "createConnectionInjector is not supported by @weft/grpc: give the server an address or a unix socket",
+    );
+  }
+
+  async #bind(port: string, address: ListenAddress, credentials: grpc.ServerCredentials): Promise<number> {
+    const known = this.#bindings.get(keyOf(address));
+    if (known !== undefined && !known.credentials._equals(credentials)) {
+      throw new Error(`${port} already bound with incompatible credentials`);
+    }
+    const binding = known ?? this.#open(address, credentials);
+    binding.cancelled = false;
+    const listener = await binding.opened;
+    if (binding.cancelled || this.#isShutDown) {
+      await listener.close(0);
+      throw new Error(`bindAsync of ${port} cancelled by ${this.#isShutDown ? "shutdown" : "unbind"}`);
+    }
+    return listener.port;
+  }
+
+  #open(address: ListenAddress, credentials: grpc.ServerCredentials): Binding {
+    const { methods } = this.#table(credentialsInterceptors(credentials));
+    const options = { ...this.#options, credentials: serverCredentials(credentials) };
+    const opened = Listener.open(address, listenerSettings(options, methods, servicesOf(this.#registered.keys())));
+    const binding: Binding = { credentials, opened, cancelled: false };
+    if (address.kind !== "tcp" || address.port !== 0) this.#bindings.set(keyOf(address), binding);
+    opened.then(
+      (listener) => {
+        if (address.kind === "tcp") this.#bindings.set(keyOf({ ...address, port: listener.port }), binding);
+      },
+      () => this.#bindings.delete(keyOf(address)),
+    );
+    return binding;
+  }
+
+  #take(port: string, what: string): Binding | undefined {
+    const address = parseBindAddress(port);
+    if (address.kind === "tcp" && address.port === 0) throw new Error(`Cannot ${what} port 0`);
+    const binding = this.#bindings.get(keyOf(address));
+    this.#bindings.delete(keyOf(address));
+    return binding;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#isShutDown = true;
+    const listeners = await Promise.allSettled([...this.#bindings.values()].map(({ opened }) => opened));
+    await Promise.all(
+      listeners.map((opened) => (opened.status === "fulfilled" ? opened.value.close(graceMs) : undefined)),
+    );
+  }
+
+  #table(credentialsOwn: readonly grpc.ServerInterceptor[]): MethodTable {
+    const interceptors = [...credentialsOwn, ...this.#interceptors];
+    const table: MethodTable = { interceptors, methods: new Map() };
+    for (const registered of this.#registered.values()) addMethod(table, registered);
+    this.#tables.push(table);
+    return table;
+  }
+}
+
+/** The other three kinds of handlers, spelled out: grpc-js does not export their union. */
+type HandlerOf<RequestType, ResponseType> =
+  | grpc.handleClientStreamingCall<RequestType, ResponseType>
+  | grpc.handleServerStreamingCall<RequestType, ResponseType>
+  | grpc.handleBidiStreamingCall<RequestType, ResponseType>;
+
+function addMethod({ methods, interceptors }: MethodTable, registered: RegisteredHandler): void {
+  methods.set(registered.path, new SurfaceMethod(registered, interceptors));
+}
+
+/** What grpc-js's `bindAsync` takes, with or without a scheme. */
+function parseBindAddress(port: string): ListenAddress {
+  return parseListenAddress(port.replace(/^(?:dns|ipv4|ipv6):(?:\/\/[^/]*\/)?/, ""));
+}
+
+function keyOf(address: ListenAddress): string {
+  return address.kind === "unix" ? `unix:${address.path}` : `${address.host} ${address.port}`;
+}
+
+function servicesOf(paths: Iterable<string>): string[] {
+  return [...new Set([...paths].map((path) => path.split("/")[1] ?? ""))];
+}
+
+function ignore(): void {
+  // Who bound the address was told.
+}
