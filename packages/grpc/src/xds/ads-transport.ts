@@ -1,7 +1,7 @@
 import type { DiscoveryRequest, DiscoveryResponse } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import type { RpcError } from "../rpc/error.ts";
 
-/** What happens on one ADS stream. Nothing is called after `onEnd`. */
+/** What happens on one ADS stream: nothing from within `open`, nothing after `onEnd`. */
 export interface AdsStreamListener {
   /** The control plane is connected: from now on it can be late. Before any response. */
   onConnected(): void;
@@ -12,7 +12,7 @@ export interface AdsStreamListener {
 
 /** One ADS stream. */
 export interface AdsStream {
-  /** Queued until there is a connection. */
+  /** Queued until there is a connection. The stream adds the node to its first request. */
   send(request: DiscoveryRequest): void;
   /** Ends the stream; `onEnd` is not called any more. */
   close(): void;

@@ -4,6 +4,7 @@
 //                              │             └─► cluster ─► endpoints …
 //                              └ served once each of its clusters has endpoints or a definite failure;
 //                                until then the one before it is
+import { isDeepStrictEqual } from "node:util";
 import { clusterNamesOf, type RouteTableConfig, type VirtualHostConfig } from "../routing/route-config.ts";
 import { chooseVirtualHost } from "../routing/virtual-host.ts";
 import { RpcError } from "../rpc/error.ts";
@@ -183,7 +184,8 @@ export class ConfigGraph {
     const host = chooseVirtualHost(table.virtualHosts, this.#authority);
     if (host === undefined) return { kind: "failed", reason: `${title} has no virtual host for "${this.#authority}"` };
     const served = this.#served;
-    if (served?.host === host && served.defaultTimeoutMs === defaultTimeoutMs)
+    // Routes of other hosts in the same resource come and go: equal routes keep their compiled table.
+    if (served?.defaultTimeoutMs === defaultTimeoutMs && isDeepStrictEqual(served.host, host))
       return { kind: "config", config: served };
     return { kind: "config", config: { host, defaultTimeoutMs } };
   }

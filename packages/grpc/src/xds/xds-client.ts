@@ -3,7 +3,6 @@
 //   watch() ──► AdsState (what is asked, what came) ──► AdsTransport (one stream after another, with back-off)
 //                    ▲──────────── responses ───────────────┘
 import { message } from "@weft/xds-api";
-import type { Node } from "@weft/xds-api/envoy/config/core/v3/base";
 import { DiscoveryRequest, type DiscoveryResponse } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import { Status as StatusMessage } from "@weft/xds-api/google/rpc/status";
 import { type Clock, systemClock } from "../identity/clock.ts";
@@ -37,7 +36,6 @@ export interface Refusal {
 
 export interface XdsClientOptions {
   readonly transport: AdsTransport;
-  readonly node: Node;
   readonly environment: ParseEnvironment;
   readonly ignoreResourceDeletion?: boolean;
   readonly resourceTimeoutMs?: number;
@@ -63,7 +61,6 @@ export class XdsClient {
   readonly #changed = new Set<string>();
   #connection: AdsConnection = { kind: "connecting" };
   #stream: AdsStream | undefined;
-  #hasSentNode = false;
   #hasAnswered = false;
   #failures = 0;
   #isFlushing = false;
@@ -139,7 +136,11 @@ export class XdsClient {
 
   #flush(): void {
     if (this.#isClosed) return;
-    if (this.#stream === undefined && this.#cancelReconnect === undefined && this.#watchers.size > 0) this.#open();
+    if (this.#watchers.size === 0) {
+      this.#rest();
+      return;
+    }
+    if (this.#stream === undefined && this.#cancelReconnect === undefined) this.#open();
     for (const request of this.#state.takeRequests(this.#clock.now())) {
       const { typeUrl, versionInfo, responseNonce, problem } = request;
       const fields: Partial<DiscoveryRequest> = {
@@ -148,8 +149,6 @@ export class XdsClient {
         responseNonce,
         resourceNames: [...request.resourceNames],
       };
-      if (!this.#hasSentNode) fields.node = this.#options.node;
-      this.#hasSentNode = true;
       if (problem !== undefined) {
         fields.errorDetail = message(StatusMessage, { code: Status.INVALID_ARGUMENT, message: problem });
         this.#options.onRefusal?.({ typeUrl, reason: problem });
@@ -159,8 +158,19 @@ export class XdsClient {
     this.#scheduleExpiry();
   }
 
+  /** Nobody needs anything: an open stream would only keep the process alive. */
+  #rest(): void {
+    this.#cancelReconnect?.();
+    this.#cancelReconnect = undefined;
+    if (this.#stream === undefined) return;
+    this.#stream.close();
+    this.#stream = undefined;
+    this.#state.streamEnded();
+    this.#setConnection({ kind: "connecting" });
+    this.#scheduleExpiry();
+  }
+
   #open(): void {
-    this.#hasSentNode = false;
     this.#hasAnswered = false;
     let stream: AdsStream | undefined;
     const isCurrent = () => !this.#isClosed && (stream === undefined || stream === this.#stream);
