@@ -1,4 +1,3 @@
-import { isMap, LineCounter, parseAllDocuments } from "yaml";
 import { parseDocuments } from "../model/parse.ts";
 import { type Resource, resourceKey } from "../model/resource.ts";
 import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
@@ -25,42 +24,18 @@ export function fileDocuments(
 ): FileDocuments {
   if (previous?.text === text) return previous;
   const parsed = parseDocuments(text, file, { defaultNamespace });
-  const errors = parsed.diagnostics.filter((diagnostic) => diagnostic.severity === "error");
-  if (errors.length === 0 || previous === undefined) return { text, ...parsed };
+  const { resources, refused } = parsed;
+  if (refused.length === 0 || previous === undefined) return { text, ...parsed };
 
-  const good = new Set(parsed.resources.map(resourceKey));
-  const broken = brokenKeys(text, new Set(errors.map((error) => error.at.line)), defaultNamespace);
+  const good = new Set(resources.map(resourceKey));
+  const isAnyoneUnknown = refused.includes(undefined);
   const kept = previous.resources.filter((resource) => {
     const key = resourceKey(resource);
-    return !good.has(key) && (broken === "unknown" || broken.has(key));
+    return !good.has(key) && (isAnyoneUnknown || refused.includes(key));
   });
   const notes = kept.map((resource): OperationDiagnostic => {
     const message = `${resourceKey(resource)} stays in force as it was before this change`;
     return { ...operationError("WEFT0309", message, { file }), severity: "warning" };
   });
-  return { text, resources: [...parsed.resources, ...kept], diagnostics: [...parsed.diagnostics, ...notes] };
-}
-
-/** The keys of the documents that contain one of these lines, as far as they still say who they are. */
-function brokenKeys(
-  text: string,
-  lines: ReadonlySet<number>,
-  defaultNamespace: string,
-): ReadonlySet<string> | "unknown" {
-  const counter = new LineCounter();
-  const keys = new Set<string>();
-  for (const document of parseAllDocuments(text, { lineCounter: counter, uniqueKeys: false })) {
-    const [start, , end] = document.range;
-    const first = counter.linePos(start).line;
-    const last = counter.linePos(end).line;
-    if (![...lines].some((line) => line >= first && line <= last)) continue;
-    if (document.errors.length > 0 || !isMap(document.contents)) return "unknown";
-    const [kind, name, namespace] = [["kind"], ["metadata", "name"], ["metadata", "namespace"]].map((path) =>
-      document.getIn(path),
-    );
-    // The items of a List are resources of their own; which of them is broken can't be told from its lines alone.
-    if (typeof kind !== "string" || typeof name !== "string" || kind.endsWith("List")) return "unknown";
-    keys.add(`${kind}/${typeof namespace === "string" ? namespace : defaultNamespace}/${name}`);
-  }
-  return keys.size === 0 ? "unknown" : keys;
+  return { text, resources: [...resources, ...kept], diagnostics: [...parsed.diagnostics, ...notes] };
 }

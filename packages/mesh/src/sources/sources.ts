@@ -49,9 +49,8 @@ export interface MeshUpdate {
 
 /** YAML to be applied, all of it or none. */
 export interface ApplyRequest {
-  readonly text: string;
-  /** The name that diagnostics give the text. */
-  readonly file: string;
+  /** The texts, each with the name that diagnostics give it. */
+  readonly files: readonly { readonly file: string; readonly text: string }[];
   readonly defaultNamespace?: string | undefined;
   /** Say what would happen and keep nothing. */
   readonly dryRun?: boolean;
@@ -146,16 +145,21 @@ export class Sources implements AsyncDisposable {
     return this.#rebuilt();
   }
 
-  /** Applies every document of the text to the store, or none where one has an error or belongs to a file. */
+  /** Applies every document of the texts to the store, or none where one has an error or belongs to a file. */
   async apply(request: ApplyRequest): Promise<ChangeResult> {
     const defaultNamespace = request.defaultNamespace ?? this.#defaultNamespace;
-    const { resources, diagnostics } = parseDocuments(request.text, request.file, { defaultNamespace });
-    const errors: (Diagnostic | OperationDiagnostic)[] = diagnostics.filter(({ severity }) => severity === "error");
-    for (const resource of resources) {
-      const refused = this.#ownedByFile(resourceKey(resource), request.file);
-      if (refused !== undefined) errors.push({ ...refused, at: resource.origin.range });
-    }
-    if (errors.length > 0) return { kind: "refused", diagnostics: sorted([...diagnostics, ...errors]) };
+    const parsed = new Map(
+      request.files.map(({ file, text }) => [file, parseDocuments(text, file, { defaultNamespace })]),
+    );
+    // Merging finds what two texts define; the store plays no part in whether a batch is well-formed.
+    const batch = mergeResources(parsed, { resources: [], diagnostics: [] });
+    const { resources } = batch;
+    const owned = resources.flatMap((resource) => {
+      const refused = this.#ownedByFile(resourceKey(resource), resource.origin.file);
+      return refused === undefined ? [] : [{ ...refused, at: resource.origin.range }];
+    });
+    const diagnostics = sorted([...batch.diagnostics, ...owned]);
+    if (diagnostics.some(({ severity }) => severity === "error")) return { kind: "refused", diagnostics };
     const table = this.#options.store.resources;
     const writes = resources.map(writeFor);
     if (request.dryRun === true) {
@@ -226,14 +230,15 @@ export class Sources implements AsyncDisposable {
 
   #rebuild(): void {
     if (this.#isMergeStale) this.#merge();
-    const previous = this.#snapshot;
     const { resources, diagnostics } = this.#merged;
+    const previous = this.#snapshot;
     const snapshot = createSnapshot({ resources, workloads: this.#workloads, settings: this.#settings }, previous);
     const changed = changedKeys(previous, snapshot);
-    this.#snapshot = snapshot;
     const before = this.#diagnostics;
     this.#diagnostics = sorted(diagnostics);
-    if (changed.size === 0 && this.#sequence > 0 && isEqual(before, this.#diagnostics)) return;
+    // No news: the old snapshot gives the same answers, and stays the one that listeners know.
+    if (changed.size === 0 && isEqual(before, this.#diagnostics)) return;
+    this.#snapshot = snapshot;
     this.#sequence++;
     const update = { snapshot, previous, changed, diagnostics: this.#diagnostics, sequence: this.#sequence };
     for (const listener of [...this.#listeners]) listener(update);
@@ -255,7 +260,11 @@ export class Sources implements AsyncDisposable {
       diagnostics: stored.flatMap((document) => document.diagnostics),
     });
     const unreadable = this.#directories.flatMap(({ scan }) => scan.diagnostics);
-    this.#merged = { ...merged, diagnostics: [...unreadable, ...merged.diagnostics] };
+    // The same array for the same resources: the snapshot's index is made once for each array.
+    const known = this.#merged.resources;
+    const isSame = known.length === merged.resources.length && known.every((each, at) => each === merged.resources[at]);
+    const resources = isSame ? known : merged.resources;
+    this.#merged = { ...merged, resources, diagnostics: [...unreadable, ...merged.diagnostics] };
   }
 
   #readStore(): void {
