@@ -1,4 +1,4 @@
-/** Below this, queued bytes are copied; from here on they are referenced until sent. */
+/** Below this, bodies that have to wait are copied; from here on they are referenced until sent. */
 export const copyBelowBytes = 16 * 1024;
 
 class Segment {
@@ -22,22 +22,26 @@ export class SendQueue {
   head: Segment | undefined;
   #tail: Segment | undefined;
 
-  /** Adds `piece`; from `copyBelowBytes` on it is kept by reference. */
-  push(piece: Uint8Array): void {
+  /** Adds the bytes of `piece` in buffers of its own. */
+  pushCopy(piece: Uint8Array): void {
     const { length } = piece;
     if (length === 0) return;
     this.bytes += length;
     const tail = this.#tail;
-    if (length >= copyBelowBytes) {
-      this.#append(new Segment(piece, 0, length, false));
-    } else if (tail?.isOwn && tail.bytes.length - tail.end >= length) {
+    if (tail?.isOwn && tail.bytes.length - tail.end >= length) {
       tail.bytes.set(piece, tail.end);
       tail.end += length;
-    } else {
-      const own = Buffer.allocUnsafeSlow(length < 4096 ? 4096 : copyBelowBytes);
-      own.set(piece, 0);
-      this.#append(new Segment(own, 0, length, true));
+      return;
     }
+    const own = Buffer.allocUnsafeSlow(length < 1024 ? 2048 : Math.max(length, copyBelowBytes));
+    own.set(piece, 0);
+    this.#append(new Segment(own, 0, length, true));
+  }
+
+  /** Adds `piece` itself, which must not change until it is sent. */
+  pushReference(piece: Uint8Array): void {
+    this.bytes += piece.length;
+    this.#append(new Segment(piece, 0, piece.length, false));
   }
 
   /** Drops `count` bytes of the head segment, at most all of them. */

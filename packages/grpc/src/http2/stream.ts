@@ -58,6 +58,8 @@ export class Http2Stream {
   trailersHead: HeaderTemplate | undefined;
   trailersRest: HeaderList | undefined;
   nextReady: Http2Stream | undefined;
+  /** When its queue began to wait for a window; -1 while it doesn't. */
+  blockedSinceMs = -1;
   closeError: Http2Error | undefined;
 
   constructor(id: number, sendWindow: number, handler: StreamHandler | undefined) {
