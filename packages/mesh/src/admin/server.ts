@@ -25,6 +25,8 @@ export interface AdminServer extends AsyncDisposable {
 }
 
 const host = "127.0.0.1";
+/** What a running request has left to end in once the API closes. */
+const closeGraceMs = 2_000;
 
 /**
  * Serves the admin API on loopback and leaves a credential for it under the data directory.
@@ -48,6 +50,7 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
   server.maxConnections = 256;
   server.listen(options.port, host);
   await once(server, "listening");
+  server.on("error", options.onError);
   port = (server.address() as AddressInfo).port;
   const url = `http://${host}:${port}`;
   writeCredential(options.dataDirectory, { url, token, pid: process.pid, version: options.version });
@@ -59,7 +62,9 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
       const closed = once(server, "close");
       server.close();
       server.closeIdleConnections();
+      const cancel = options.backend.clock.schedule(closeGraceMs, () => server.closeAllConnections());
       await closed;
+      cancel();
     })();
     return closing;
   };
