@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
 import { parseSpiffeId, type SpiffeId } from "./spiffe.ts";
 
 /** Which SPIFFE ids are welcome. There is deliberately no "any": at least the trust domain is checked. */
@@ -119,9 +120,8 @@ function quoted(value: string): string {
   return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value);
 }
 
+/** A subject's common name is never a host name here (RFC 9525 §2). */
 function namesHost(certificate: X509Certificate, hostname: string): boolean {
-  // A subject's common name is never a host name here (RFC 9525 §2).
-  return (
-    certificate.checkHost(hostname, { subject: "never" }) !== undefined || certificate.checkIP(hostname) !== undefined
-  );
+  if (isIP(hostname) !== 0) return certificate.checkIP(hostname) !== undefined;
+  return certificate.checkHost(hostname, { subject: "never" }) !== undefined;
 }

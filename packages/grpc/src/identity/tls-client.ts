@@ -1,10 +1,9 @@
-import type { X509Certificate as Certificate } from "node:crypto";
 import { isIP, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
 import type { TlsClientSettings } from "./credentials.ts";
-import { type PeerVerdict, verifyPeer } from "./peer-verification.ts";
+import { verifyPeer } from "./peer-verification.ts";
 import { clientContext } from "./secure-context.ts";
-import { type HandshakeLimits, handshake, type TlsConnection } from "./tls-connection.ts";
+import { discard, type HandshakeLimits, handshake, type TlsConnection } from "./tls-connection.ts";
 import { explainTlsError, TlsError } from "./tls-error.ts";
 
 /**
@@ -12,6 +11,9 @@ import { explainTlsError, TlsError } from "./tls-error.ts";
  *
  * Rejects with a TlsError and destroys the socket on anything less. Sessions are never resumed: each handshake
  * verifies anew. After the promise resolves the caller owns the TLS socket and its errors.
+ *
+ * From the call on, `socket` belongs to the handshake: to give up, abort `limits.signal`; later, destroy the TLS socket,
+ * never the one under it (both in one turn crash Node).
  */
 export async function connectTls(
   socket: Socket,
@@ -35,20 +37,10 @@ export async function connectTls(
         checkServerIdentity: () => undefined,
       });
       secured.once("secureConnect", () => {
-        const certificate = secured.getPeerX509Certificate();
-        const verdict = judge(secured, certificate, settings, serverName);
-        if (verdict.kind === "refused" || certificate === undefined) {
-          const reason = verdict.kind === "refused" ? verdict.reason : "it showed no certificate";
-          return refuse(new TlsError("wrong-identity", `${peer} is not who was called: ${reason}`));
-        }
-        if (secured.alpnProtocol !== "h2") {
-          return refuse(new TlsError("no-h2", `${peer} does not offer HTTP/2 (ALPN h2)`));
-        }
+        const verdict = judge(secured, settings, serverName, peer);
+        if (verdict instanceof TlsError) return refuse(verdict);
         secured.off("error", failed).off("close", closed);
-        accept({
-          socket: secured,
-          peer: { certificate, spiffeId: verdict.spiffeId, notAfter: certificate.validToDate },
-        });
+        accept(verdict);
       });
       const failed = (error: Error) => refuse(explainTlsError(error, peer));
       const closed = () => refuse(new TlsError("closed", `${peer} closed the connection during the TLS handshake`));
@@ -56,20 +48,26 @@ export async function connectTls(
       return () => secured.destroy();
     });
   } catch (error) {
-    socket.destroy();
+    discard(socket);
     throw explainTlsError(error, peer);
   }
 }
 
 function judge(
   secured: TLSSocket,
-  certificate: Certificate | undefined,
   settings: TlsClientSettings,
   serverName: string,
-): PeerVerdict {
-  // Node reports these before it says "secureConnect"; asked again because everything rests on them.
+  peer: string,
+): TlsConnection | TlsError {
+  const certificate = secured.getPeerX509Certificate();
+  // Node has seen to this before it says "secureConnect"; asked again because everything rests on it.
   if (!secured.authorized || certificate === undefined) {
-    return { kind: "refused", reason: "its certificate was not verified" };
+    return new TlsError("unknown-authority", `the certificate of ${peer} was not verified`);
   }
-  return verifyPeer(certificate, settings.verify, serverName);
+  const verdict = verifyPeer(certificate, settings.verify, serverName);
+  if (verdict.kind === "refused") {
+    return new TlsError("wrong-identity", `${peer} is not who was called: ${verdict.reason}`);
+  }
+  if (secured.alpnProtocol !== "h2") return new TlsError("no-h2", `${peer} does not offer HTTP/2 (ALPN h2)`);
+  return { socket: secured, peer: { certificate, spiffeId: verdict.spiffeId, notAfter: certificate.validToDate } };
 }

@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { SpiffeId } from "./spiffe.ts";
 import { TlsError } from "./tls-error.ts";
@@ -66,4 +67,12 @@ export function handshake(
     limits.signal?.addEventListener("abort", aborted, { once: true });
     if (limits.signal?.aborted === true) aborted();
   });
+}
+
+/**
+ * Destroys the socket under a TLS socket, in a turn of its own: destroying the raw socket and then, in the same turn, the
+ * TLS socket crashes Node (a segmentation fault in 26.10), and the TLS socket may be Node's to destroy right now.
+ */
+export function discard(socket: Socket): void {
+  setImmediate(() => socket.destroy());
 }

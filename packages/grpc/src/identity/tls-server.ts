@@ -3,7 +3,7 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { TlsServerSettings } from "./credentials.ts";
 import { verifyPeer } from "./peer-verification.ts";
 import { acceptorOptions } from "./secure-context.ts";
-import { type HandshakeLimits, handshake, type TlsConnection } from "./tls-connection.ts";
+import { discard, type HandshakeLimits, handshake, type TlsConnection } from "./tls-connection.ts";
 import { explainTlsError, TlsError } from "./tls-error.ts";
 
 /**
@@ -20,6 +20,9 @@ const idleAtMost = 8;
  * Rejects with a TlsError and destroys the socket on anything less; a server logs that and goes on. Sessions are never
  * resumed, so nothing of one credential outlives its swap. After the promise resolves the caller owns the TLS socket
  * and its errors.
+ *
+ * From the call on, `socket` belongs to the handshake: to give up, abort `limits.signal`; later, destroy the TLS socket,
+ * never the one under it (both in one turn crash Node).
  */
 export async function acceptTls(
   socket: Socket,
@@ -36,18 +39,18 @@ export async function acceptTls(
       acceptor.once("secureConnection", (secured: TLSSocket) => {
         const verdict = judge(secured, settings, peer);
         if (!(verdict instanceof TlsError)) return accept(verdict);
-        refuse(verdict);
         secured.destroy();
+        refuse(verdict);
       });
       acceptor.once("tlsClientError", (error: Error) => refuse(explainTlsError(error, peer)));
       acceptor.emit("connection", socket);
-      return () => socket.destroy();
+      return () => discard(socket);
     });
     acceptor.removeAllListeners("secureConnection").removeAllListeners("tlsClientError");
     if (idle.length < idleAtMost) idle.push(acceptor);
     return connection;
   } catch (error) {
-    socket.destroy();
+    discard(socket);
     throw explainTlsError(error, peer);
   }
 }
