@@ -31,7 +31,7 @@ export const diagnosticCodes = {
   WEFT0042: { title: "a field has no effect for gRPC clients" },
   WEFT0101: { title: "a destination's host is unknown" },
   WEFT0102: { title: "a destination's subset is unknown" },
-  WEFT0103: { title: "a destination's port is unknown or ambiguous" },
+  WEFT0103: { title: "a destination's port is unknown" },
   WEFT0104: { title: "several VirtualServices have the same host" },
   WEFT0105: { title: "DestinationRules of one host contradict each other" },
   WEFT0106: { title: "a rule's host is unknown" },
