@@ -16,18 +16,20 @@ const isBad = (text: string): boolean => text.startsWith("bad");
 
 /** One client and the engine, with the network between them made visible: two queues that move when the test says so. */
 class Conversation {
+  readonly #acceptsWildcard: boolean;
   readonly source = new MemorySource();
   readonly client = new ModelClient({ refuses: isBad });
-  readonly sent: { stream: number; response: EncodedResponse }[] = [];
+  readonly sent: EncodedResponse[] = [];
   readonly #keepsakes = new Keepsakes();
   #streams = 0;
-  #state = this.#open();
+  #state: StreamState;
   #requests: DiscoveryRequest[] = [];
   #responses: EncodedResponse[] = [];
   #older: DiscoveryRequest[] = [];
 
-  get stream(): number {
-    return this.#streams;
+  constructor(acceptsWildcard = false) {
+    this.#acceptsWildcard = acceptsWildcard;
+    this.#state = this.#open();
   }
 
   say(request: DiscoveryRequest): void {
@@ -52,7 +54,7 @@ class Conversation {
   serverWrites(): boolean {
     const response = this.#state.next(0);
     if (response === undefined) return false;
-    this.sent.push({ stream: this.#streams, response });
+    this.sent.push(response);
     this.#responses.push(response);
     return true;
   }
@@ -85,7 +87,7 @@ class Conversation {
     const state: StreamState = new StreamState({
       nodeId: "node",
       watch: this.source.watch("", (typeUrl, name) => state.changed(typeUrl, name)),
-      acceptsWildcard: false,
+      acceptsWildcard: this.#acceptsWildcard,
       limits: defaultLimits,
       nonceTag: `s${this.#streams}`,
       remembered: (typeUrl, name) => this.#keepsakes.find("client", typeUrl, name, 0),
@@ -100,54 +102,58 @@ type Step = (conversation: Conversation) => void;
 const type = fc.constantFrom(...types);
 const name = fc.constantFrom(...names);
 
-function steps(text: fc.Arbitrary<string | undefined>): fc.Arbitrary<Step[]> {
-  const change = fc.array(fc.tuple(type, name, text), { minLength: 1, maxLength: 4 });
-  const talk = fc.constantFrom<Step>(
-    (it) => it.serverReads(),
-    (it) => it.serverWrites(),
-    (it) => it.clientReads(),
+const talk = fc.constantFrom<Step>(
+  (it) => it.serverReads(),
+  (it) => it.serverWrites(),
+  (it) => it.clientReads(),
+);
+const restart = fc.boolean().map(
+  (keepsNonce): Step =>
+    (it) =>
+      it.restart(keepsNonce),
+);
+
+function change(text: fc.Arbitrary<string | undefined>): fc.Arbitrary<Step> {
+  const changes = fc.array(fc.tuple(type, name, text), { minLength: 1, maxLength: 4 });
+  return changes.map(
+    (made): Step =>
+      (it) =>
+        it.source.update(...made),
   );
-  const one: fc.Arbitrary<Step> = fc.oneof(
-    {
-      weight: 4,
-      arbitrary: change.map(
-        (changes): Step =>
-          (it) =>
-            it.source.update(...changes),
-      ),
-    },
-    {
-      weight: 4,
-      arbitrary: fc.tuple(type, name).map(
-        ([t, n]): Step =>
-          (it) =>
-            it.say(it.client.subscribe(t, n)),
-      ),
-    },
-    {
-      weight: 3,
-      arbitrary: fc.tuple(type, name).map(
-        ([t, n]): Step =>
-          (it) =>
-            it.say(it.client.unsubscribe(t, n)),
-      ),
-    },
-    {
-      weight: 1,
-      arbitrary: type.map(
-        (t): Step =>
-          (it) =>
-            it.sayStale(t),
-      ),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.boolean().map(
-        (keeps): Step =>
-          (it) =>
-            it.restart(keeps),
-      ),
-    },
+}
+
+const asks: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.tuple(type, name).map(
+      ([t, n]): Step =>
+        (it) =>
+          it.say(it.client.subscribe(t, n)),
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(type, name).map(
+      ([t, n]): Step =>
+        (it) =>
+          it.say(it.client.unsubscribe(t, n)),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: type.map(
+      (t): Step =>
+        (it) =>
+          it.sayStale(t),
+    ),
+  },
+);
+
+function steps(text: fc.Arbitrary<string | undefined>): fc.Arbitrary<Step[]> {
+  const one = fc.oneof(
+    { weight: 4, arbitrary: change(text) },
+    { weight: 8, arbitrary: asks },
+    { weight: 1, arbitrary: restart },
     { weight: 16, arbitrary: talk },
   );
   return fc.array(one, { maxLength: 60, size: "max" });
@@ -194,6 +200,30 @@ test("with refused content in between, good content still ends where a fresh sta
   );
 });
 
+test("a wildcard client ends with exactly what there is", () => {
+  const one = fc.oneof(
+    { weight: 2, arbitrary: change(goodText) },
+    { weight: 1, arbitrary: restart },
+    { weight: 6, arbitrary: talk },
+  );
+  fc.assert(
+    fc.property(fc.array(one, { maxLength: 60, size: "max" }), (script) => {
+      const it = new Conversation(true);
+      const wildcardTypes = [typeUrls.cluster, typeUrls.listener];
+      for (const typeUrl of wildcardTypes) it.say(it.client.subscribeAll(typeUrl));
+      for (const step of script) step(it);
+      it.settle();
+      for (const typeUrl of wildcardTypes) {
+        for (const each of names) {
+          const expected = it.source.get(typeUrl, each);
+          expect([each, it.client.text(typeUrl, each)]).toEqual([each, expected && textOf(expected)]);
+        }
+      }
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
 test("a client never loses a cluster that it uses, whether the source drops it or breaks it", () => {
   fc.assert(
     fc.property(steps(anyText), (script) => {
@@ -223,7 +253,7 @@ test("refused content is not sent again because the client goes on talking", () 
       const before = it.sent.length;
       it.say(it.client.subscribe(typeUrls.listener));
       it.settle();
-      const again = it.sent.slice(before).flatMap(({ response }) => response.resources.map(textOf));
+      const again = it.sent.slice(before).flatMap(({ resources }) => resources.map(textOf));
       expect(again.filter(isBad)).toEqual([]);
     }),
     { numRuns: 500 },

@@ -87,7 +87,7 @@ export class TypeSubscription {
 
   /** Replaces the set of names by the client's newest; `turn` orders what the client asks across types. */
   setNames(names: readonly string[], turn: number, nowMs: number): void {
-    const { kind, acceptsWildcard, watch, typeUrl } = this.#options;
+    const { kind, acceptsWildcard } = this.#options;
     const explicit = new Set(names);
     const wasWildcard = this.#isWildcard;
     // "No names" means everything to a client that has never named one; after that it means nothing (xDS, "How the
@@ -95,11 +95,15 @@ export class TypeSubscription {
     this.#isWildcard =
       kind.isFullState && acceptsWildcard && (explicit.delete("*") || (explicit.size === 0 && !this.#hasNamed));
     this.#hasNamed ||= names.length > 0;
+    const hasOtherNames = !isSameSet(explicit, this.#explicit);
     this.#explicit = explicit;
-    this.#isListStale = false;
-    const wanted = this.#isWildcard ? new Set([...explicit, ...watch.list(typeUrl)]) : explicit;
-    const hasNew = this.#reconcile(wanted);
-    if (!hasNew && this.#isWildcard === wasWildcard) return;
+    let isAsking = this.#isWildcard !== wasWildcard;
+    if (this.#isWildcard) this.#isListStale ||= isAsking || hasOtherNames;
+    else {
+      this.#isListStale = false;
+      isAsking = this.#reconcile(explicit).hasNew;
+    }
+    if (!isAsking) return;
     this.#dueSince ??= turn;
     this.#sinceMs = nowMs;
     this.#generation++;
@@ -121,10 +125,9 @@ export class TypeSubscription {
   /** The next response, or undefined where nothing is to be said; never while one is unanswered. */
   take(nonce: string, nowMs: number): EncodedResponse | undefined {
     if (this.#outstanding !== undefined || !this.isPending) return undefined;
-    const { kind, watch, typeUrl } = this.#options;
-    if (this.#isListStale) this.#reconcile(new Set([...this.#explicit, ...watch.list(typeUrl)]));
-    this.#isListStale = false;
-    const carried = kind.isFullState ? this.#takeWholeSet() : this.#takeChanged();
+    const { kind, typeUrl } = this.#options;
+    const hasOtherNames = this.#isListStale && this.#takeList();
+    const carried = kind.isFullState ? this.#takeWholeSet(hasOtherNames) : this.#takeChanged();
     const generation = this.#dirty.size === 0 ? this.#generation : this.#settledGeneration;
     if (carried === undefined) {
       this.#settledGeneration = generation;
@@ -201,13 +204,16 @@ export class TypeSubscription {
     return kept;
   }
 
-  #reconcile(wanted: ReadonlySet<string>): boolean {
+  /** Brings the names in line with `wanted`; `hasLost` where the client had something of a name that went. */
+  #reconcile(wanted: ReadonlySet<string>): { readonly hasNew: boolean; readonly hasLost: boolean } {
     const { watch, typeUrl } = this.#options;
+    let hasLost = false;
     for (const state of this.#names.values()) {
       if (wanted.has(state.name)) continue;
       watch.unsubscribe(typeUrl, state.name);
       this.#names.delete(state.name);
       this.#dirty.delete(state);
+      hasLost ||= state.sent !== undefined;
       if (state.rejected !== undefined) this.#part(state);
     }
     let hasNew = false;
@@ -222,7 +228,7 @@ export class TypeSubscription {
       this.#names.set(name, state);
       this.#dirty.add(state);
     }
-    return hasNew;
+    return { hasNew, hasLost };
   }
 
   #part(state: NameState): void {
@@ -239,12 +245,20 @@ export class TypeSubscription {
     return contentFor(state, watch.get(typeUrl, state.name), kind.outlivesRemoval && !this.#isWildcard);
   }
 
-  /** LDS, CDS: all names; nothing where every one of them is what the client has. */
-  #takeWholeSet(): readonly Carried[] | undefined {
+  /** Follows the source's list of names; true where the client's set is another one for it. */
+  #takeList(): boolean {
+    this.#isListStale = false;
+    const listed = this.#options.watch.list(this.#options.typeUrl);
+    const { hasNew, hasLost } = this.#reconcile(new Set([...this.#explicit, ...listed]));
+    return hasNew || hasLost;
+  }
+
+  /** LDS, CDS: all names; nothing where every one of them is what the client has, unless the set is another one. */
+  #takeWholeSet(hasOtherNames: boolean): readonly Carried[] | undefined {
     this.#dirty.clear();
     const carried = [...this.#names.values()].map((state) => ({ state, resource: this.#content(state) }));
     const differs = carried.some(({ state, resource }) => resource?.hash !== state.sent?.hash);
-    return differs || this.#dueSince !== undefined ? carried : undefined;
+    return differs || hasOtherNames || this.#dueSince !== undefined ? carried : undefined;
   }
 
   /** RDS, EDS: what changed or is owed. A name without content is left to the source's next word. */
@@ -279,3 +293,7 @@ export class TypeSubscription {
 
 const maxParted = 1_000;
 const maxReasonLength = 4_096;
+
+function isSameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  return a.size === b.size && [...a].every((name) => b.has(name));
+}

@@ -10,6 +10,7 @@ interface TypeView {
   readonly cache: Map<string, string>;
   nonce: string;
   version: string;
+  isWildcard: boolean;
 }
 
 export interface ModelClientOptions {
@@ -39,6 +40,13 @@ export class ModelClient {
     return this.#request(typeUrl, type);
   }
 
+  /** As generic clients (not gRPC) do: no names, everything. */
+  subscribeAll(typeUrl: string): DiscoveryRequest {
+    const type = this.#type(typeUrl);
+    type.isWildcard = true;
+    return this.#request(typeUrl, type);
+  }
+
   unsubscribe(typeUrl: string, ...names: readonly string[]): DiscoveryRequest {
     const type = this.#type(typeUrl);
     for (const name of names) {
@@ -58,7 +66,7 @@ export class ModelClient {
     const refused: string[] = [];
     for (const [name, text] of texts) {
       if (this.#options.refuses?.(text) === true) refused.push(name);
-      else if (type.names.has(name)) type.cache.set(name, text);
+      else if (type.isWildcard || type.names.has(name)) type.cache.set(name, text);
     }
     if (resourceKind(typeUrl)?.isFullState === true) {
       for (const name of type.cache.keys()) if (!texts.has(name)) type.cache.delete(name);
@@ -71,7 +79,7 @@ export class ModelClient {
   /** A new stream: the first request for each type, with the old version, and with the old nonce if `keepsNonce`. */
   reconnect(keepsNonce: boolean): DiscoveryRequest[] {
     return [...this.#types]
-      .filter(([, type]) => type.names.size > 0)
+      .filter(([, type]) => type.names.size > 0 || type.isWildcard)
       .map(([typeUrl, type]) => {
         if (!keepsNonce) type.nonce = "";
         return this.#request(typeUrl, type);
@@ -93,7 +101,7 @@ export class ModelClient {
   #type(typeUrl: string): TypeView {
     let type = this.#types.get(typeUrl);
     if (type === undefined) {
-      type = { names: new Set(), cache: new Map(), nonce: "", version: "" };
+      type = { names: new Set(), cache: new Map(), nonce: "", version: "", isWildcard: false };
       this.#types.set(typeUrl, type);
     }
     return type;
