@@ -1,0 +1,35 @@
+import { RpcError } from "@weft/grpc";
+import type { IstioCertificateRequest, IstioCertificateResponse } from "@weft/xds-api/istio/v1/auth/ca";
+import type { Identity } from "../authn/identity.ts";
+import type { Authority } from "./authority.ts";
+import { readSigningRequest } from "./signing-request.ts";
+
+export interface CertificateServiceOptions {
+  readonly authority: Authority;
+  /**
+   * Takes note that the process with this public key joins with its token, durably, before anything is signed; why not,
+   * where it may not. Not called for renewals, whose proof is the current certificate.
+   */
+  readonly join: (tokenId: string, publicKeyHash: string) => string | undefined;
+}
+
+/**
+ * Istio's CreateCertificate: signs `identity`, whatever the CSR says about names.
+ *
+ * Throws INVALID_ARGUMENT for a CSR that cannot be signed, PERMISSION_DENIED where the token may not join another process.
+ */
+export async function createCertificate(
+  request: IstioCertificateRequest,
+  identity: Identity,
+  options: CertificateServiceOptions,
+): Promise<IstioCertificateResponse> {
+  const checked = await readSigningRequest(request.csr);
+  if ("problem" in checked) throw new RpcError("INVALID_ARGUMENT", checked.problem);
+  if (identity.proof.kind === "token") {
+    const refused = options.join(identity.proof.tokenId, checked.publicKeyHash);
+    if (refused !== undefined) throw new RpcError("PERMISSION_DENIED", refused);
+  }
+  const bounds = { labels: identity.allowedLabels, addresses: identity.allowedAddresses };
+  const wishMs = Number(request.validityDuration) * 1000;
+  return { certChain: await options.authority.sign(checked, identity.spiffeId, bounds, wishMs) };
+}
