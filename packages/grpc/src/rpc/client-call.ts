@@ -174,8 +174,8 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     const unsent = this.#unsent ?? noMessages;
     this.#unsent = undefined;
     const endsWithHeaders = this.#isHalfClosed && this.#request === undefined && unsent.length === 0;
-    const stream = connection.request(this, this.head.template(transport.isSecure), rest, endsWithHeaders);
-    this.#stream = stream;
+    const stream = this.#open(transport, rest, endsWithHeaders);
+    if (stream === undefined) return;
     if (this.#request !== undefined) {
       connection.write(stream, messagePrefix(this.#request.length), this.#request, true);
       return;
@@ -323,6 +323,20 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   handleEvent(event: Event): void {
     const signal = event.target === this.#parentSignal ? this.#parentSignal : this.#signal;
     if (signal !== undefined) this.#abort(signal);
+  }
+
+  /** Opens the stream; undefined when the headers can't be sent, and the call has ended. */
+  #open(transport: CallTransport, rest: HeaderList, endStream: boolean): Http2Stream | undefined {
+    try {
+      this.#stream = transport.connection.request(this, this.head.template(transport.isSecure), rest, endStream);
+      return this.#stream;
+    } catch (error) {
+      // Metadata that was received and passed on may hold what can't be sent.
+      this.#connection = undefined;
+      transport.onCallEnded();
+      this.#end(Status.INTERNAL, `the call's headers can't be sent: ${String(error)}`, noTrailers, error);
+      return undefined;
+    }
   }
 
   #abort(signal: AbortSignal): void {

@@ -106,6 +106,14 @@ describe("Metadata", () => {
     expect(wire(received)).toEqual(["x", "y", "z", "1"]);
   });
 
+  test("what was received can be sent on, without the transport's headers", () => {
+    const received = Metadata.received([":path", "/a/b", "user-agent", "theirs", "x-bin", "AQ=="]);
+    expect(wire(received)).toEqual(["x-bin", "AQ=="]);
+    const merged = new Metadata({ y: "1" });
+    merged.merge(received);
+    expect(wire(merged)).toEqual(["y", "1", "x-bin", "AQ=="]);
+  });
+
   test("a clone changes on its own", () => {
     const metadata = new Metadata({ x: "1" });
     const copy = metadata.clone();
@@ -117,7 +125,7 @@ describe("Metadata", () => {
     ]);
   });
 
-  test.each(["", "a b", "ä", "a:b", "te", ":path", "content-type", "grpc-status", "connection", "host"])(
+  test.each(["", "a b", "ä", "a:b", "te", ":path", "content-type", "grpc-status", "connection", "host", "user-agent"])(
     "refuses the name %j",
     (bad) => {
       expect(() => new Metadata().set(bad, "v")).toThrow(TypeError);

@@ -127,16 +127,23 @@ export class Metadata {
 
   /** Adds everything of `other`. */
   merge(other: Metadata): void {
-    other.appendTo(this.#own());
+    other.#copyTo(this.#own());
   }
 
-  /** Adds the wire form, `name, value, …`, to `headers`. */
+  /** Adds the wire form, `name, value, …`, to `headers`. A received `user-agent` stays behind: each hop sends its own. */
   appendTo(headers: string[]): void {
     const list = this.#list;
     for (let index = 0; index < list.length; index += 2) {
       const key = list[index]!;
-      if (!this.#owned && isTransportHeader(key)) continue;
+      if (key === "user-agent" || (!this.#owned && isTransportHeader(key))) continue;
       headers.push(key, list[index + 1]!);
+    }
+  }
+
+  #copyTo(other: string[]): void {
+    const list = this.#list;
+    for (let index = 0; index < list.length; index += 2) {
+      if (this.#owned || !isTransportHeader(list[index]!)) other.push(list[index]!, list[index + 1]!);
     }
   }
 
@@ -144,7 +151,7 @@ export class Metadata {
   #own(): string[] {
     if (this.#owned) return this.#list as string[];
     const list: string[] = [];
-    if (this.#list.length > 0) this.appendTo(list);
+    this.#copyTo(list);
     this.#list = list;
     this.#owned = true;
     return list;
@@ -182,6 +189,8 @@ function validName(name: string): string {
   if (!namePattern.test(key))
     throw new TypeError(`metadata name ${JSON.stringify(name)} has characters beyond 0-9 a-z _ - .`);
   if (isTransportHeader(key)) throw new TypeError(`metadata name "${key}" is the protocol's own`);
+  if (key === "user-agent")
+    throw new TypeError('metadata name "user-agent" is the transport\'s: set the option "userAgent"');
   if (key === "host") throw new TypeError('metadata name "host" is the protocol\'s own: set the option "authority"');
   return key;
 }

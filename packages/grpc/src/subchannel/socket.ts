@@ -59,7 +59,11 @@ function openPlainSocket(address: Address, signal: AbortSignal): Promise<Socket>
         : connect({ host: address.host, port: address.port, noDelay: true });
     socket.unref();
     const failed = (error: Error) => settle(() => reject(error));
-    const aborted = () => failed(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
+    const aborted = () => {
+      failed(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)));
+      // It may fail once more on its way out, with nobody left to hear.
+      socket.on("error", () => undefined).destroy();
+    };
     const connected = () => settle(() => resolve(socket));
     const settle = (then: () => void) => {
       socket.off("error", failed).off("connect", connected);
