@@ -7,12 +7,9 @@ import type { Bounds } from "./identity.ts";
  * The certificate extension that carries the bounds of the token a process joined with, so that they hold for as long as
  * it renews, with nothing to look up and nothing to lose. Not critical: peers that don't know it pass over it.
  *
- * An arc of its own below 2.25 (ITU-T X.667: UUIDs as object identifiers need no registration).
+ * An arc below 2.25 (ITU-T X.667: integers there need no registration), small enough for every decoder's arithmetic.
  */
-export const boundsOid = "2.25.219843261370298715532440158721399104261";
-
-// The library reads an arc of 128 bits back in a spelling of its own; this is that spelling.
-const boundsTypeAsRead = new Extension(new Extension(boundsOid, false, new Uint8Array(0)).rawData).type;
+export const boundsOid = "2.25.1987305211";
 
 const boundsSchema = z.strictObject({
   labels: z.record(z.string(), z.string()).optional(),
@@ -30,7 +27,7 @@ export function boundsExtension(bounds: Bounds): Extension {
  * not signed for a workload that joined.
  */
 export function certificateBounds(der: Uint8Array): Bounds {
-  const extension = new X509Certificate(new Uint8Array(der)).extensions.find(({ type }) => type === boundsTypeAsRead);
-  if (extension === undefined) return { labels: {} };
+  const extension = new X509Certificate(new Uint8Array(der)).getExtension(boundsOid);
+  if (extension === null) return { labels: {} };
   return boundsSchema.parse(JSON.parse(new TextDecoder().decode(extension.value)));
 }
