@@ -23,6 +23,8 @@ export interface RegistryOptions {
   readonly resolvesAsHost: (name: string, namespace: string) => boolean;
   /** Resolves once no client holds an endpoint of `workload` any more (rejects or hangs on when `signal` aborts). */
   readonly released: (workload: Workload, signal: AbortSignal) => Promise<void>;
+  /** Told of what failed with nobody there to be told: a withdrawal that the store could not keep. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** Who exports an interface, and whose its name is. */
@@ -143,7 +145,7 @@ export class Registry {
   /** Takes a stopping instance out of every endpoint list, for good: a restart doesn't bring it back either. */
   drain(registration: Registration): void {
     registration.state = "DRAINING";
-    this.options.store.registrations.delete([registration.claim.uid]);
+    this.#unkeep(registration);
     this.#freed(registration);
   }
 
@@ -250,8 +252,17 @@ export class Registry {
 
   #withdraw(registration: Registration): void {
     this.#forget(registration);
-    this.options.store.registrations.delete([registration.claim.uid]);
+    this.#unkeep(registration);
     this.#publish();
+  }
+
+  #unkeep(registration: Registration): void {
+    try {
+      this.options.store.registrations.delete([registration.claim.uid]);
+    } catch (error) {
+      // The instance leaves all the same; at worst a restart serves it for a while.
+      this.options.onError(error);
+    }
   }
 
   #forget(registration: Registration): void {
@@ -268,8 +279,8 @@ export class Registry {
   }
 
   #publish(): void {
-    // Nobody waits for this one; a session that needs to know publishes itself, and a rejected promise means shutting down.
-    this.options.publish(this.workloads()).catch(() => undefined);
+    // Nobody waits for this one: a session that needs to know publishes itself.
+    this.options.publish(this.workloads()).catch(this.options.onError);
   }
 
   #audited(refused: Refusal, principal: string): Refusal {

@@ -1,5 +1,6 @@
 import { RpcError } from "@weft/grpc";
 import type { Down, Exports, Up } from "@weft/xds-api/weft/registry/v1/registry";
+import { StoreError } from "../store/database.ts";
 import type { CredentialBounds } from "./credential-bounds.ts";
 import type { Refusal } from "./interface-names.ts";
 import { Outbox } from "./outbox.ts";
@@ -46,6 +47,8 @@ class Session {
   readonly #closing = new AbortController();
   readonly #helloTimer: () => void;
   #registration: Registration | undefined;
+  #seq: bigint | undefined;
+  /** The last Exports that was taken, as a whole or in part. */
   #exports: Exports | undefined;
   #allowance: number;
   #allowanceAtMs: number;
@@ -66,7 +69,7 @@ class Session {
   start(requests: AsyncIterable<Up>): void {
     this.#read(requests).then(
       () => this.outbox.end(),
-      (error) => this.outbox.end(error instanceof Error ? error : new Error(String(error))),
+      (error) => this.outbox.end(endFor(error)),
     );
   }
 
@@ -125,10 +128,10 @@ class Session {
   }
 
   #take(registration: Registration, exports: Exports): void {
-    if (this.#exports !== undefined && exports.seq <= this.#exports.seq) {
+    if (this.#seq !== undefined && exports.seq <= this.#seq) {
       throw new RpcError("INVALID_ARGUMENT", "seq does not rise");
     }
-    this.#exports = exports;
+    this.#seq = exports.seq;
     this.#offer(registration, exports);
   }
 
@@ -139,6 +142,7 @@ class Session {
       this.#reject(seq, answer);
       return;
     }
+    this.#exports = exports;
     for (const refused of answer.refusals) this.#reject(seq, refused);
     registration.reconsider = answer.refusals.some((refused) => refused.code === "WEFT0203")
       ? () => this.#reconsider(registration)
@@ -202,4 +206,11 @@ class Session {
   #send(message: NonNullable<Down["message"]>): void {
     this.outbox.push({ message });
   }
+}
+
+function endFor(error: unknown): Error {
+  if (error instanceof StoreError) {
+    return new RpcError("UNAVAILABLE", "the registration could not be kept", { cause: error });
+  }
+  return error instanceof Error ? error : new Error(String(error));
 }

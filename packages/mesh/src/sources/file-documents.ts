@@ -4,8 +4,11 @@ import { type OperationDiagnostic, operationError } from "../store/diagnostic-co
 
 /** What one file contributes: its good documents, and for its bad ones what they last said when they were good. */
 export interface FileDocuments {
-  readonly text: string;
+  /** Undefined for what a file said before this process started. */
+  readonly text: string | undefined;
   readonly resources: readonly Resource[];
+  /** Those of `resources` that the text doesn't say any more, or says wrongly. */
+  readonly kept: readonly Resource[];
   readonly diagnostics: readonly OperationDiagnostic[];
 }
 
@@ -25,7 +28,9 @@ export function fileDocuments(
   if (previous?.text === text) return previous;
   const parsed = parseDocuments(text, file, { defaultNamespace });
   const { resources, refused } = parsed;
-  if (refused.length === 0 || previous === undefined) return { text, ...parsed };
+  if (refused.length === 0 || previous === undefined) {
+    return { text, resources, kept: [], diagnostics: parsed.diagnostics };
+  }
 
   const good = new Set(resources.map(resourceKey));
   const isAnyoneUnknown = refused.includes(undefined);
@@ -37,5 +42,5 @@ export function fileDocuments(
     const message = `${resourceKey(resource)} stays in force as it was before this change`;
     return { ...operationError("WEFT0309", message, { file }), severity: "warning" };
   });
-  return { text, resources: [...resources, ...kept], diagnostics: [...parsed.diagnostics, ...notes] };
+  return { text, resources: [...resources, ...kept], kept, diagnostics: [...parsed.diagnostics, ...notes] };
 }

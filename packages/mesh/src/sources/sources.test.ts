@@ -85,6 +85,17 @@ test("a wrong document is reported by line and column and stays in force as it w
   expect(sources.snapshot.host(host)?.service?.ports).toMatchObject([{ port: 8080 }]);
 });
 
+test("a document that is wrong stays as it was last good over a restart", async () => {
+  await using work = new Workspace();
+  work.write("mesh.yaml", rule("echo"));
+  const sources = await work.open();
+  work.write("mesh.yaml", rule("echo", "SOMETIMES"));
+  await sources.refresh();
+  const again = await work.reopen();
+  expect(again.snapshot.rule(host)?.trafficPolicy.tlsMode).toBe("ISTIO_MUTUAL");
+  expect(again.diagnostics).toEqual(sources.diagnostics);
+});
+
 test("a document that goes while another one breaks is gone", async () => {
   await using work = new Workspace();
   work.write("mesh.yaml", `${service("a")}---\n${rule("echo")}`);

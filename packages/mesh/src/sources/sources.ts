@@ -5,8 +5,8 @@
  *   Store ─────┼─ "something changed" ─► one rebuild per tick, from what there is now ─► MeshUpdate
  *   workloads ─┘
  *
- * Level-triggered: an event never carries content, so no order of events can lead anywhere but to where a fresh start leads
- * (but for documents that are wrong now: those stay as they were last good, which a fresh start can't know).
+ * Level-triggered: an event never carries content, so no order of events can lead anywhere but to where a fresh start leads.
+ * Of documents that are wrong now, the last good versions are kept in the store for that reason.
  */
 import { changedKeys } from "../model/changed-keys.ts";
 import { compareDiagnostics, type Diagnostic } from "../model/diagnostic.ts";
@@ -17,13 +17,14 @@ import { type Resource, resourceKey } from "../model/resource.ts";
 import { createSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
 import type { Workload } from "../model/workload.ts";
 import type { Clock } from "../store/clock.ts";
+import { StoreError } from "../store/database.ts";
 import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
 import type { ResourceKey, ResourceOutcome } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { Directory } from "./directory.ts";
 import { type FileDocuments, fileDocuments } from "./file-documents.ts";
 import { type MergedResources, mergeResources, type ResourceOrigin } from "./merge.ts";
-import { readStored, type StoredDocument, storeKey, writeFor } from "./stored-documents.ts";
+import { readLastGood, readStored, type StoredDocument, storeKey, writeFor } from "./stored-documents.ts";
 
 export interface SourcesOptions {
   readonly store: Store;
@@ -90,7 +91,9 @@ export class Sources implements AsyncDisposable {
   readonly #defaultNamespace: string;
   readonly #directories: readonly Directory[];
   readonly #listeners = new Set<(update: MeshUpdate) => void>();
-  #files: ReadonlyMap<string, FileDocuments> = new Map();
+  #files: ReadonlyMap<string, FileDocuments>;
+  /** What is kept on disk of `#files`, as text to compare. */
+  #lastGood: string | undefined;
   #stored: ReadonlyMap<string, StoredDocument> = new Map();
   #storedRevision = -1;
   #workloads: readonly Workload[] = [];
@@ -114,6 +117,7 @@ export class Sources implements AsyncDisposable {
           void this.#rebuilt();
         }),
     );
+    this.#files = readLastGood(options.store.lastGood.list());
     this.#snapshot = createSnapshot({ resources: [], workloads: [], settings: this.#settings });
   }
 
@@ -253,6 +257,7 @@ export class Sources implements AsyncDisposable {
       }
     }
     this.#files = files;
+    this.#keepLastGood();
     this.#readStore();
     const stored = [...this.#stored.values()];
     const merged = mergeResources(files, {
@@ -265,6 +270,19 @@ export class Sources implements AsyncDisposable {
     const isSame = known.length === merged.resources.length && known.every((each, at) => each === merged.resources[at]);
     const resources = isSame ? known : merged.resources;
     this.#merged = { ...merged, resources, diagnostics: [...unreadable, ...merged.diagnostics] };
+  }
+
+  #keepLastGood(): void {
+    const documents = [...this.#files.values()].flatMap(({ kept }) => kept.map(writeFor));
+    const known = JSON.stringify(documents);
+    if (known === this.#lastGood) return;
+    this.#lastGood = known;
+    try {
+      this.#options.store.lastGood.replace(documents);
+    } catch (error) {
+      // It only matters after a restart, and the mesh must go on now: a full disk is no reason to stop following files.
+      if (!(error instanceof StoreError)) throw error;
+    }
   }
 
   #readStore(): void {

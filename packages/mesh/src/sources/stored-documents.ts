@@ -2,6 +2,7 @@ import { parseDocuments } from "../model/parse.ts";
 import { type Resource, resourceKey } from "../model/resource.ts";
 import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
 import type { ResourceKey, ResourceWrite, StoredResource } from "../store/records.ts";
+import type { FileDocuments } from "./file-documents.ts";
 
 /** What one kept document contributes. */
 export interface StoredDocument {
@@ -32,6 +33,17 @@ export function readStored(stored: StoredResource): StoredDocument {
   // Rivals are heard by age; a document without a time of its own is as old as its first apply.
   const resource = own.createdAtMs === 0 ? { ...own, createdAtMs: stored.createdMs } : own;
   return { stored, resource, diagnostics };
+}
+
+/** What files last said well before this process started, by file: what a document that is still wrong falls back to. */
+export function readLastGood(documents: readonly ResourceWrite[]): Map<string, FileDocuments> {
+  const files = new Map<string, FileDocuments>();
+  for (const { file, namespace, text, line } of documents) {
+    const { resources } = parseDocuments(text, file, { defaultNamespace: namespace, firstLine: line });
+    const known = files.get(file)?.resources ?? [];
+    files.set(file, { text: undefined, resources: [...known, ...resources], kept: [], diagnostics: [] });
+  }
+  return files;
 }
 
 /** The key of a kept document, in the form that `resourceKey` gives. */

@@ -20,6 +20,16 @@ const migrations: readonly string[] = [
     PRIMARY KEY (kind, namespace, name)
   ) STRICT, WITHOUT ROWID;
 
+  CREATE TABLE last_good (
+    file TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    text TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    PRIMARY KEY (file, kind, namespace, name)
+  ) STRICT, WITHOUT ROWID;
+
   CREATE TABLE token (
     id TEXT PRIMARY KEY,
     secret_hash TEXT NOT NULL UNIQUE,

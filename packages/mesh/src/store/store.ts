@@ -2,6 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { AuditLog } from "./audit.ts";
 import type { Clock } from "./clock.ts";
 import { type DatabaseProblem, openDatabase } from "./database.ts";
+import { LastGoodTable } from "./last-good.ts";
 import { InterfaceTable, RegistrationTable } from "./registrations.ts";
 import { ResourceTable } from "./resources.ts";
 import { TokenTable } from "./tokens.ts";
@@ -27,6 +28,7 @@ export function openStore(options: { readonly directory: string; readonly clock:
 export class Store {
   readonly directory: string;
   readonly resources: ResourceTable;
+  readonly lastGood: LastGoodTable;
   readonly tokens: TokenTable;
   readonly registrations: RegistrationTable;
   readonly interfaces: InterfaceTable;
@@ -37,6 +39,7 @@ export class Store {
     this.#database = database;
     this.directory = directory;
     this.resources = new ResourceTable(database, clock);
+    this.lastGood = new LastGoodTable(database);
     this.tokens = new TokenTable(database);
     this.registrations = new RegistrationTable(database);
     this.interfaces = new InterfaceTable(database);

@@ -37,6 +37,7 @@ export class AdminBench implements AsyncDisposable {
   static async start(): Promise<AdminBench> {
     const root = mkdtempSync(join(tmpdir(), "weft-admin-"));
     const clock = new ManualClock();
+    const errors: unknown[] = [];
     const opened = openStore({ directory: join(root, "data"), clock });
     if (opened.kind === "refused") throw new Error(opened.problem.message);
     const { store } = opened;
@@ -48,6 +49,7 @@ export class AdminBench implements AsyncDisposable {
       hostsOf: () => [],
       resolvesAsHost: () => false,
       released: async () => undefined,
+      onError: (error) => errors.push(error),
     });
     const backend: AdminBackend = {
       store,
@@ -68,7 +70,6 @@ export class AdminBench implements AsyncDisposable {
         diagnostics: sources.diagnostics,
       }),
     };
-    const errors: unknown[] = [];
     const server = await startAdminServer({
       backend,
       port: 0,

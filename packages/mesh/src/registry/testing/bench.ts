@@ -124,6 +124,7 @@ export class RegistryBench implements Disposable {
   readonly directory: string = mkdtempSync(join(tmpdir(), "weft-registry-"));
   readonly clock: ManualClock = new ManualClock();
   readonly options: Partial<RegistryOptions>;
+  readonly errors: unknown[] = [];
   published: readonly Workload[] = [];
   /** Lets go of draining workloads. */
   release: () => void = () => undefined;
@@ -184,6 +185,7 @@ export class RegistryBench implements Disposable {
         new Promise((resolve) => {
           this.release = resolve;
         }),
+      onError: (error) => this.errors.push(error),
       ...this.options,
     });
   }
