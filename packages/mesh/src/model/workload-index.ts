@@ -25,7 +25,8 @@ export class WorkloadIndex {
   constructor(workloads: readonly Workload[], resources: ResourceIndex) {
     this.byUid = new Map(workloads.map((workload) => [workload.uid, workload]));
     this.#resources = resources;
-    for (const workload of this.byUid.values()) {
+    // By uid, so that of two claims to one node id and port the same one is heard whatever the order of arrival.
+    for (const workload of [...this.byUid.values()].sort((a, b) => (a.uid < b.uid ? -1 : 1))) {
       push(this.#byNamespace, workload.namespace, workload);
       push(this.#byNodeId, workload.nodeId, workload);
       for (const listener of workload.listeners) {
