@@ -7,6 +7,7 @@
  */
 import { randomUUID } from "node:crypto";
 
+import { RpcError } from "@weft/grpc";
 import type { Node } from "@weft/xds-api/envoy/config/core/v3/base";
 import type { DiscoveryRequest } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import type { ClientNode, ClientStatus, DiscoveryEvent } from "./client-status.ts";
@@ -16,7 +17,7 @@ import { Keepsakes } from "./keepsakes.ts";
 import { type DiscoveryLimits, defaultLimits, type Refusal } from "./limits.ts";
 import type { ResourceSource } from "./resource-source.ts";
 import type { EncodedResponse } from "./response.ts";
-import { RpcError } from "./rpc-error.ts";
+
 import { StreamState } from "./stream-state.ts";
 
 /** What the server knows of a stream before its first request. */

@@ -3,6 +3,7 @@ import { Node } from "@weft/xds-api/envoy/config/core/v3/base";
 import { DiscoveryRequest } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import type { Discovery } from "../discovery.ts";
 import type { EncodedResponse } from "../response.ts";
+import { RequestQueue } from "./request-queue.ts";
 
 export interface ClientOptions {
   readonly nodeId?: string;
@@ -69,34 +70,5 @@ export class ScriptedClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.cancel();
     await this.#responses.return?.();
-  }
-}
-
-class RequestQueue implements AsyncIterable<DiscoveryRequest> {
-  readonly #queued: DiscoveryRequest[] = [];
-  #isEnded = false;
-  #wake: (() => void) | undefined;
-
-  push(request: DiscoveryRequest): void {
-    this.#queued.push(request);
-    this.#wake?.();
-  }
-
-  end(): void {
-    this.#isEnded = true;
-    this.#wake?.();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<DiscoveryRequest> {
-    for (;;) {
-      const request = this.#queued.shift();
-      if (request !== undefined) yield request;
-      else if (this.#isEnded) return;
-      else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-      }
-    }
   }
 }
