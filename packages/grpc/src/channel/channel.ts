@@ -74,7 +74,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   }
 
   /**
-   * Starts a call; `listener` hears of it, its status at least once and last (from within, where the call fails at once).
+   * Starts a call; `listener` hears of it, its status once and last (from within, where the call fails at once).
    *
    * With `request` the call has exactly that request message; without it, send with `sendMessage` and `halfClose`.
    */

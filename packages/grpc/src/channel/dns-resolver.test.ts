@@ -27,8 +27,14 @@ function resolving(text: string) {
       };
       lookups.push({
         host,
-        answer: (addresses) => (resolve(addresses), settled()),
-        fail: (error) => (reject(error), settled()),
+        answer: (addresses) => {
+          resolve(addresses);
+          return settled();
+        },
+        fail: (error) => {
+          reject(error);
+          return settled();
+        },
       });
     });
   const resolver = dnsResolver({ lookup, clock, random: () => 0.5 })(

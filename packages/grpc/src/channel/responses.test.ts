@@ -178,11 +178,22 @@ describe("connections", () => {
       setImmediate(() => answer(stream, frame("ok")));
     };
     await using peer = await served(onCall, { maxConcurrentStreams: 3 });
-    // The peer's limit must be known before the burst.
-    await peer.client.unary(request);
     const replies = await Promise.all(Array.from({ length: 50 }, () => peer.client.unary(request)));
     expect(replies).toHaveLength(50);
     expect(most).toBeLessThanOrEqual(3);
+  });
+
+  test("calls that wait for their turn move to the next connection when theirs breaks", async () => {
+    let calls = 0;
+    const onCall: OnCall = (stream) => {
+      if (++calls === 1) setImmediate(() => stream.session?.destroy());
+      else answer(stream, frame("ok"));
+    };
+    await using peer = await served(onCall, { maxConcurrentStreams: 1 });
+    const first = rejection(peer.client.unary(request));
+    const second = peer.client.unary(request);
+    expect((await first).code).toBe("UNAVAILABLE");
+    expect((await second).toString()).toBe("ok");
   });
 
   test("channels to one address share a connection", async () => {

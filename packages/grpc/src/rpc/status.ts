@@ -31,6 +31,7 @@ export function statusName(code: number): StatusName {
 
 /** `grpc-status` as a number; a text that isn't one of the defined codes is UNKNOWN, never OK. */
 export function parseStatus(text: string): number {
+  if (text === "0") return Status.OK;
   const code = /^\d{1,2}$/.test(text) ? Number(text) : Status.UNKNOWN;
   return code < names.length ? code : Status.UNKNOWN;
 }
