@@ -77,6 +77,22 @@ test("failures are told, and retried ever less often", async () => {
   expect(rotating.status().lastError).toBe("the authority is away");
 });
 
+test("a repeated question has the same key", async () => {
+  const clock = new FakeClock();
+  const asked: string[] = [];
+  const rotating = open(clock, {
+    sign: (csr) => {
+      asked.push(csr);
+      return asked.length === 1 ? Promise.reject(new Error("the answer was lost")) : signDaily(clock)(csr);
+    },
+  });
+  await reported(rotating);
+  const answered = swapped(rotating);
+  clock.advance(500);
+  await answered;
+  expect(asked[1]).toBe(asked[0]);
+});
+
 test("the current certificate stays while renewal fails", async () => {
   const clock = new FakeClock();
   let away = false;

@@ -40,6 +40,8 @@ export class RotatingSource implements IdentitySource {
   readonly #state = new SourceState();
   readonly #ended = new AbortController();
   #failures = 0;
+  /** Kept until it is answered: authorities that count first certificates know a repeated question by its key. */
+  #request: CertificateRequest | undefined;
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: RotatingSourceOptions) {
@@ -79,21 +81,23 @@ export class RotatingSource implements IdentitySource {
   async #renew(): Promise<void> {
     let material: TlsMaterial;
     try {
-      material = await this.#request();
+      material = await this.#ask();
     } catch (error) {
       if (!this.#ended.signal.aborted) this.#next((error as Error).message, this.#retryDelayMs());
       return;
     }
     if (this.#ended.signal.aborted) return;
     this.#failures = 0;
+    this.#request = undefined;
     this.#next(undefined, this.#renewalDelayMs(material.notAfter));
     this.#state.swap(material, material.rootsPem);
   }
 
-  async #request(): Promise<TlsMaterial> {
+  async #ask(): Promise<TlsMaterial> {
     const expectedId = this.#state.current()?.spiffeId;
     const create = this.#options.createRequest ?? createCertificateRequest;
-    const request = await create(expectedId);
+    this.#request ??= await create(expectedId);
+    const request = this.#request;
     const ended = this.#ended.signal;
     const attempt = new AbortController();
     const tooLate = new Error(`the certificate authority did not answer within ${attemptTimeoutMs} ms`);
