@@ -63,10 +63,12 @@ export class ClusterTarget {
     before.close();
   }
 
+  /** A new balancer, so that calls which wait hear this reason and no other. Open calls go on. */
   #fail(reason: string): void {
-    // Without endpoints first, so that the reason is what calls hear.
-    this.#balancer.updateEndpoints([]);
+    const before = this.#balancer;
+    this.#balancer = this.#createBalancer();
     this.#balancer.onResolverError(new RpcError("UNAVAILABLE", reason));
+    before.close();
   }
 
   #createBalancer(): Balancer {
