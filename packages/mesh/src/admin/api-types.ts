@@ -42,10 +42,11 @@ export interface StatusReport {
 export interface TokenRequest {
   readonly namespace: string;
   readonly serviceAccount: string;
-  /** The labels that its workloads may carry. */
+  /** The labels that its workloads may carry; undefined allows any. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** CIDR blocks that their addresses may lie in, beside the session's own. */
   readonly addresses?: readonly string[] | undefined;
+  /** Default 1 h. */
   readonly ttlMs?: number | undefined;
   /** How many processes may join with it; undefined: any number until it expires. */
   readonly uses?: number | undefined;
@@ -57,12 +58,13 @@ export interface TokenView {
   readonly namespace: string;
   readonly serviceAccount: string;
   readonly labels: Readonly<Record<string, string>> | undefined;
+  readonly addresses: readonly string[] | undefined;
   readonly createdMs: number;
   readonly expiresMs: number;
   readonly usesLeft: number | undefined;
 }
 
-/** A join token just made. `token` is shown this once. */
+/** A join token just made. `token` is shown this once: nothing keeps it. */
 export interface CreatedToken extends TokenView {
   readonly token: string;
 }

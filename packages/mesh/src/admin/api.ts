@@ -6,15 +6,7 @@ import type { ChangeResult, Sources } from "../sources/sources.ts";
 import type { Clock } from "../store/clock.ts";
 import { StoreError } from "../store/database.ts";
 import type { Store } from "../store/store.ts";
-import type {
-  CreatedToken,
-  ErrorBody,
-  OperationDiagnostic,
-  Principal,
-  StatusReport,
-  TokenRequest,
-  TokenView,
-} from "./api-types.ts";
+import type { ErrorBody, Principal, StatusReport } from "./api-types.ts";
 import {
   type Authenticate,
   credentialGuard,
@@ -25,22 +17,14 @@ import {
   securityHeaders,
   writeGuard,
 } from "./guard.ts";
-
-/** The join tokens, as the API needs them. */
-export interface TokenService {
-  /** A new token, or why it can't be as asked. */
-  create(request: TokenRequest): CreatedToken | OperationDiagnostic;
-  list(): readonly TokenView[];
-  /** Takes a token out of use; false where there was none. */
-  revoke(id: string): boolean;
-}
+import type { JoinTokens } from "./join-tokens.ts";
 
 /** What the API shows and changes. */
 export interface AdminBackend {
   readonly store: Store;
   readonly sources: Sources;
   readonly registry: Registry;
-  readonly tokens: TokenService;
+  readonly tokens: JoinTokens;
   readonly clock: Clock;
   readonly status: () => StatusReport;
 }

@@ -1,15 +1,11 @@
 import { BlockList, isIP } from "node:net";
+import type { Identity } from "../authn/identity.ts";
 
-/** What a session's credential proves and allows; authn/'s Identity has this shape. */
-export interface CredentialBounds {
-  readonly spiffeId: string;
-  readonly namespace: string;
-  readonly serviceAccount: string;
-  /** Labels that the workload may carry, each with its one value; undefined allows any. */
-  readonly allowedLabels?: Readonly<Record<string, string>> | undefined;
-  /** CIDR blocks that the workload's address may lie in, beside the session's own address. */
-  readonly allowedAddresses?: readonly string[] | undefined;
-}
+/** What a session's credential proves and allows: undefined labels allow any, undefined addresses only the session's own. */
+export type CredentialBounds = Pick<
+  Identity,
+  "spiffeId" | "namespace" | "serviceAccount" | "allowedLabels" | "allowedAddresses"
+>;
 
 export function labelWithin(bounds: CredentialBounds, key: string, value: string): boolean {
   const { allowedLabels } = bounds;

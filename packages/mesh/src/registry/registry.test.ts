@@ -155,12 +155,31 @@ test("an instance that listens on nothing keeps nobody out", async () => {
   expect(bench.uids()).toEqual(["two LIVE"]);
 });
 
-test("a node id belongs to the first live instance", async () => {
+test("a node id belongs to one identity", async () => {
   using bench = new RegistryBench();
   await bench.serving("one");
   const second = bench.peer(bounds("other")).hello("two", { nodeId: "node-one" });
   expect(await second.next("rejected")).toMatchObject({ value: { code: "WEFT0204" } });
   expect(await second.failure()).toMatchObject({ code: "PERMISSION_DENIED" });
+});
+
+test("processes of one identity may share a node id, but no port of it", async () => {
+  using bench = new RegistryBench();
+  await bench.serving("one");
+  const second = bench.peer(bounds(), "10.0.0.2").hello("two", { nodeId: "node-one" }).exports(1, 7070);
+  expect(await second.next("rejected")).toMatchObject({ value: { code: "WEFT0203" } });
+  second.exports(2, 7071);
+  await second.next("published", 2);
+  expect(bench.uids()).toEqual(["one LIVE", "two LIVE"]);
+});
+
+test("an instance that drained may register again", async () => {
+  using bench = new RegistryBench();
+  const peer = await bench.serving("one");
+  peer.drain().exports(2);
+  await peer.next("rejected");
+  await bench.serving("one");
+  expect(bench.uids()).toEqual(["one LIVE"]);
 });
 
 test("draining takes the instance out at once, for good, and answers when clients have let go", async () => {
@@ -323,7 +342,7 @@ test("more registrations than an identity may have are refused", async () => {
   using bench = new RegistryBench({ limits: { registrationsPerIdentity: 1 } });
   await bench.serving("one");
   const second = bench.peer().hello("two");
-  expect(await second.failure()).toMatchObject({ code: "INVALID_ARGUMENT" });
+  expect(await second.failure()).toMatchObject({ code: "RESOURCE_EXHAUSTED" });
 });
 
 test("a flood of messages ends its session", async () => {

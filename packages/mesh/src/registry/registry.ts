@@ -178,12 +178,13 @@ export class Registry {
       if (other.claim.uid === claim.uid) return undefined;
       if (other.claim.spiffeId === claim.spiffeId) ofIdentity++;
       if (other.claim.nodeId !== claim.nodeId || other.state === "DRAINING") continue;
-      if (other.state === "LIVE" || other.claim.spiffeId !== claim.spiffeId) {
-        return refusal("WEFT0204", "", "the node id belongs to another live instance");
+      // Processes of one identity may share a bootstrap; accept() keeps their ports apart.
+      if (other.claim.spiffeId !== claim.spiffeId) {
+        return refusal("WEFT0204", "", "the node id belongs to another identity's instance");
       }
     }
     if (ofIdentity >= this.limits.registrationsPerIdentity || this.#registrations.size >= this.limits.registrations) {
-      return refusal("WEFT0202", "", "too many registrations");
+      return refusal("WEFT0209", "", "too many registrations");
     }
     return undefined;
   }
@@ -195,15 +196,12 @@ export class Registry {
       existing.endSession?.("the instance opened another session");
       existing.keep?.();
       existing.keep = undefined;
-      // What it listened on at another address is nobody's claim any more; its Exports follow.
-      if (existing.claim.address !== claim.address) existing.listeners = [];
+      // What it listened on at another address, or before it drained, is nobody's claim any more; its Exports follow.
+      if (existing.claim.address !== claim.address || existing.state === "DRAINING") existing.listeners = [];
       if (!isDeepStrictEqual(existing.claim, claim)) existing.claim = claim;
-      if (existing.state === "SUSPECT") existing.state = "LIVE";
+      existing.state = "LIVE";
       existing.endSession = endSession;
       return existing;
-    }
-    for (const other of this.#registrations.values()) {
-      if (other.claim.nodeId === claim.nodeId && other.state === "SUSPECT") this.#withdraw(other);
     }
     const registration: Registration = {
       claim,
@@ -222,7 +220,9 @@ export class Registry {
   #holderOf(registration: Registration, port: number): Registration | undefined {
     for (const other of this.#registrations.values()) {
       if (other === registration || other.state === "DRAINING") continue;
-      if (other.claim.address !== registration.claim.address) continue;
+      const { address, nodeId } = other.claim;
+      // A server's listener resource is found by its node id and port, so those two belong to one instance as well.
+      if (address !== registration.claim.address && nodeId !== registration.claim.nodeId) continue;
       if (other.listeners.some((listener) => listener.port === port)) return other;
     }
     return undefined;
@@ -274,7 +274,7 @@ export class Registry {
 
   #freed({ claim }: Registration): void {
     for (const other of this.#registrations.values()) {
-      if (other.claim.address === claim.address) other.reconsider?.();
+      if (other.claim.address === claim.address || other.claim.nodeId === claim.nodeId) other.reconsider?.();
     }
   }
 

@@ -1,6 +1,7 @@
-import { RpcError } from "@weft/grpc";
+import { RpcError, type StatusName } from "@weft/grpc";
 import type { Down, Exports, Up } from "@weft/xds-api/weft/registry/v1/registry";
 import { StoreError } from "../store/database.ts";
+import type { OperationCode } from "../store/diagnostic-codes.ts";
 import type { CredentialBounds } from "./credential-bounds.ts";
 import type { Refusal } from "./interface-names.ts";
 import { Outbox } from "./outbox.ts";
@@ -16,6 +17,12 @@ export interface SessionContext {
   /** Aborts when the call is cancelled or its connection is gone. */
   readonly signal: AbortSignal;
 }
+
+/** The status that a refused Hello ends with; only one that may go better later invites another attempt. */
+const refusalStatus: Partial<Record<OperationCode, StatusName>> = {
+  WEFT0202: "INVALID_ARGUMENT",
+  WEFT0209: "RESOURCE_EXHAUSTED",
+};
 
 // Answers that may wait for a peer that is slow to read; honest peers have a handful.
 const outboxLimit = 4_096;
@@ -119,10 +126,7 @@ class Session {
     const opened = this.#registry.open(hello, bounds, peerAddress, this.#superseded);
     if ("code" in opened) {
       this.#reject(0n, opened);
-      throw new RpcError(
-        opened.code === "WEFT0202" ? "INVALID_ARGUMENT" : "PERMISSION_DENIED",
-        `${opened.code}: ${opened.reason}`,
-      );
+      throw new RpcError(refusalStatus[opened.code] ?? "PERMISSION_DENIED", `${opened.code}: ${opened.reason}`);
     }
     this.#registration = opened;
   }

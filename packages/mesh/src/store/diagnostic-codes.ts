@@ -12,6 +12,7 @@ export const operationCodes = {
   WEFT0206: { title: "an interface's name is reserved" },
   WEFT0207: { title: "an interface's name is a host's name" },
   WEFT0208: { title: "an interface belongs to another namespace" },
+  WEFT0209: { title: "the registry holds as many registrations as it may" },
   WEFT0301: { title: "the data directory is in use by another process" },
   WEFT0302: { title: "the store is damaged" },
   WEFT0303: { title: "the store was written by a newer version" },

@@ -7,8 +7,9 @@ import { Registry } from "../../registry/registry.ts";
 import { openSources } from "../../sources/sources.ts";
 import { openStore } from "../../store/store.ts";
 import { ManualClock } from "../../store/testing/manual-clock.ts";
-import type { AdminBackend, TokenService } from "../api.ts";
+import type { AdminBackend } from "../api.ts";
 import { type AdminCredential, readCredential } from "../credential-file.ts";
+import { JoinTokens } from "../join-tokens.ts";
 import { type AdminServer, startAdminServer } from "../server.ts";
 
 /** One raw answer. */
@@ -56,7 +57,7 @@ export class AdminBench implements AsyncDisposable {
       sources,
       registry,
       clock,
-      tokens: rememberedTokens(),
+      tokens: new JoinTokens({ table: store.tokens, rootDer: Buffer.from("root"), clock }),
       status: () => ({
         version: "0.0.0",
         pid: process.pid,
@@ -128,25 +129,4 @@ export class AdminBench implements AsyncDisposable {
     this.backend.store.close();
     rmSync(this.#root, { recursive: true, force: true });
   }
-}
-
-function rememberedTokens(): TokenService {
-  const made = new Map<string, ReturnType<TokenService["list"]>[number]>();
-  return {
-    create(request) {
-      const view = {
-        id: `t${made.size + 1}`,
-        namespace: request.namespace,
-        serviceAccount: request.serviceAccount,
-        labels: request.labels,
-        createdMs: 0,
-        expiresMs: request.ttlMs ?? 3_600_000,
-        usesLeft: request.uses,
-      };
-      made.set(view.id, view);
-      return { ...view, token: "weft1.secret.root" };
-    },
-    list: () => [...made.values()],
-    revoke: (id) => made.delete(id),
-  };
 }

@@ -130,6 +130,7 @@ export class RegistryBench implements Disposable {
   release: () => void = () => undefined;
   store: Store;
   registry: Registry;
+  #published: () => void = () => undefined;
 
   constructor(options: Partial<RegistryOptions> = {}) {
     this.options = options;
@@ -146,6 +147,13 @@ export class RegistryBench implements Disposable {
     const peer = this.peer(who).hello(incarnation).exports(1, port, interfaces);
     await peer.next("published");
     return peer;
+  }
+
+  /** Resolves with the next publishing. */
+  nextPublish(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#published = resolve;
+    });
   }
 
   /** As after kill -9: nothing was told goodbye. */
@@ -178,6 +186,7 @@ export class RegistryBench implements Disposable {
       clock: this.clock,
       publish: async (workloads) => {
         this.published = workloads;
+        this.#published();
       },
       hostsOf: ({ namespace }) => [`echo.${namespace}.svc.cluster.local`],
       resolvesAsHost: (name) => name === "echo.shop",
