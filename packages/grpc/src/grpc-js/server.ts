@@ -19,6 +19,8 @@ interface MethodTable {
 interface Binding {
   readonly credentials: grpc.ServerCredentials;
   readonly opened: Promise<Listener>;
+  /** Once `opened` resolved: what is asked of a bound address is done in the same turn. */
+  listener: Listener | undefined;
   cancelled: boolean;
 }
 
@@ -34,6 +36,8 @@ export class Server extends grpc.Server {
   readonly #tables: MethodTable[] = [];
   /** By address as bound, with its real port. */
   readonly #bindings = new Map<string, Binding>();
+  /** All that were opened: unbinding one leaves its connections, which a shutdown must still find. */
+  readonly #listeners = new Set<Listener>();
   #isShutDown = false;
   #isStarted = false;
 
@@ -97,13 +101,13 @@ export class Server extends grpc.Server {
     const binding = this.#take(port, "unbind");
     if (binding === undefined) return;
     binding.cancelled = true;
-    void binding.opened.then((listener) => listener.unbind(), ignore);
+    binding.listener?.unbind();
   }
 
   override drain(port: string, graceTimeMs: number): void {
     const address = parseBindAddress(port);
     if (address.kind === "tcp" && address.port === 0) throw new Error("Cannot drain port 0");
-    void this.#bindings.get(keyOf(address))?.opened.then((listener) => listener.drain(graceTimeMs), ignore);
+    this.#bindings.get(keyOf(address))?.listener?.drain(graceTimeMs);
   }
 
   override tryShutdown(callback: (error?: Error) => void): void {
@@ -139,10 +143,12 @@ export class Server extends grpc.Server {
     const { methods } = this.#table(credentialsInterceptors(credentials));
     const options = { ...this.#options, credentials: serverCredentials(credentials) };
     const opened = Listener.open(address, listenerSettings(options, methods, servicesOf(this.#registered.keys())));
-    const binding: Binding = { credentials, opened, cancelled: false };
+    const binding: Binding = { credentials, opened, listener: undefined, cancelled: false };
     if (address.kind !== "tcp" || address.port !== 0) this.#bindings.set(keyOf(address), binding);
     opened.then(
       (listener) => {
+        binding.listener = listener;
+        this.#listeners.add(listener);
         if (address.kind === "tcp") this.#bindings.set(keyOf({ ...address, port: listener.port }), binding);
       },
       () => this.#bindings.delete(keyOf(address)),
@@ -160,10 +166,8 @@ export class Server extends grpc.Server {
 
   async #close(graceMs: number): Promise<void> {
     this.#isShutDown = true;
-    const listeners = await Promise.allSettled([...this.#bindings.values()].map(({ opened }) => opened));
-    await Promise.all(
-      listeners.map((opened) => (opened.status === "fulfilled" ? opened.value.close(graceMs) : undefined)),
-    );
+    // An address that is still being bound closes itself when it finds the server shut down.
+    await Promise.all([...this.#listeners].map((listener) => listener.close(graceMs)));
   }
 
   #table(credentialsOwn: readonly grpc.ServerInterceptor[]): MethodTable {
@@ -196,8 +200,4 @@ function keyOf(address: ListenAddress): string {
 
 function servicesOf(paths: Iterable<string>): string[] {
   return [...new Set([...paths].map((path) => path.split("/")[1] ?? ""))];
-}
-
-function ignore(): void {
-  // Who bound the address was told.
 }

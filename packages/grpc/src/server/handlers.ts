@@ -1,17 +1,6 @@
 import type { ServerContext } from "../rpc/server-call.ts";
 import type { GenericServiceDefinition, ServiceDefinition } from "../rpc/service-definition.ts";
 
-type MethodsOf<Service extends ServiceDefinition> = Service extends GenericServiceDefinition
-  ? Service["methods"]
-  : Service;
-
-/** Uppercase first letters of grpc-js definitions (`SayHello`) are lowered, as its own handlers allow. */
-type HandlerName<Service extends ServiceDefinition, Name> = Service extends GenericServiceDefinition
-  ? Name
-  : Name extends string
-    ? Uncapitalize<Name>
-    : Name;
-
 type RequestOf<Method> = Method extends { readonly requestType: { decode(bytes: Uint8Array): infer Request } }
   ? Request
   : Method extends { readonly requestDeserialize: (bytes: Buffer) => infer Request }
@@ -37,7 +26,10 @@ export type MethodHandler<Method> = (
   ? AsyncIterable<ResponseOf<Method>>
   : Promise<ResponseOf<Method>> | ResponseOf<Method>;
 
-/** One handler per method of `Service`, by the method's camel-case name. */
-export type ServiceHandlers<Service extends ServiceDefinition> = {
-  readonly [Name in keyof MethodsOf<Service> as HandlerName<Service, Name>]: MethodHandler<MethodsOf<Service>[Name]>;
-};
+/**
+ * One handler per method of `Service`, by the method's camel-case name: the uppercase first letters of grpc-js
+ * definitions (`SayHello`) are lowered, as its own handlers allow.
+ */
+export type ServiceHandlers<Service extends ServiceDefinition> = Service extends GenericServiceDefinition
+  ? { readonly [Name in keyof Service["methods"]]: MethodHandler<Service["methods"][Name]> }
+  : { readonly [Name in keyof Service as Uncapitalize<Name & string>]: MethodHandler<Service[Name]> };

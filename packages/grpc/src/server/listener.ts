@@ -43,7 +43,8 @@ export class Listener {
   private readonly handshakes = new Set<AbortController>();
   private policy: ListeningPolicy | undefined = undefined;
   private listening = true;
-  private idle: (() => void) | undefined = undefined;
+  /** Resolved when, after `unbind`, the last connection is gone. */
+  private readonly whenIdle = Promise.withResolvers<void>();
 
   private constructor(server: NetServer, address: ListenAddress, settings: ListenerSettings) {
     this.server = server;
@@ -103,11 +104,7 @@ export class Listener {
   async close(graceMs: number): Promise<void> {
     this.unbind();
     this.drain(graceMs);
-    if (this.connections.size > 0) {
-      await new Promise<void>((resolve) => {
-        this.idle = resolve;
-      });
-    }
+    if (this.connections.size > 0) await this.whenIdle.promise;
   }
 
   private get mode(): ListeningMode {
@@ -154,7 +151,7 @@ export class Listener {
 
   private remove(connection: ServerConnection): void {
     this.connections.delete(connection);
-    if (this.connections.size === 0) this.idle?.();
+    if (this.connections.size === 0 && !this.listening) this.whenIdle.resolve();
   }
 }
 
