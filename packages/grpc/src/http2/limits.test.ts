@@ -1,0 +1,232 @@
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { ErrorCode } from "./error.ts";
+import { FrameFlag, FrameType, readUint31, readUint32, Setting } from "./frame.ts";
+import { defaultLimits, type Http2Limits } from "./options.ts";
+import { connectClient, startEcho } from "./testing/echo.ts";
+import { ManualClock } from "./testing/manual-clock.ts";
+import { frame, get, RawPeer, settings, uint32 } from "./testing/raw-peer.ts";
+
+const calm = ErrorCode.ENHANCE_YOUR_CALM;
+const settingsAck = frame(FrameType.settings, FrameFlag.ack, 0);
+const ping = frame(FrameType.ping, 0, 0, "0000000000000001");
+
+function many(count: number, make: (i: number) => Buffer): Buffer {
+  return Buffer.concat(Array.from({ length: count }, (_, i) => make(i)));
+}
+
+/** Attacks a server with `bytes`, and says how it ended: the GOAWAY's code, the server's error, and whether another client was hurt. */
+async function attack(limits: Partial<Http2Limits>, bytes: Buffer) {
+  await using server = await startEcho({ limits });
+  using bystander = await connectClient(server.port);
+  using peer = await RawPeer.connect(server.port);
+  peer.send(bytes);
+  const code = await peer.goawayCode();
+  const reply = await bystander.call(Buffer.from("still here")).done;
+  return { code, limit: server.log.connectionErrors[0]?.limit, bystander: reply.body.toString() };
+}
+
+const client = (n: number) => n * 2 + 1;
+const openHeaders = frame(FrameType.headers, 0, 1, "828684");
+
+test.each([
+  ["SETTINGS flood", "settings-flood", many(200, () => settings())],
+  ["SETTINGS with hundreds of parameters", "settings-flood", settings(...Array.from({ length: 400 }, () => 9))],
+  ["PING flood", "ping-flood", many(1000, () => ping)],
+  [
+    "rapid reset",
+    "reset-flood",
+    many(1500, (i) => Buffer.concat([get(client(i), false), frame(3, 0, client(i), uint32(8))])),
+  ],
+  [
+    "resets provoked by window updates of 0",
+    "reset-flood",
+    many(1500, (i) => Buffer.concat([get(client(i), false), frame(8, 0, client(i), uint32(0))])),
+  ],
+  ["empty DATA", "empty-frame-flood", Buffer.concat([get(1, false), many(1000, () => frame(0, 0, 1))])],
+  [
+    "DATA of padding only",
+    "empty-frame-flood",
+    Buffer.concat([get(1, false), many(1000, () => frame(0, 8, 1, "020000"))]),
+  ],
+  ["PRIORITY flood", "control-frame-flood", many(6000, () => frame(2, 0, 1, "0000000300"))],
+  ["flood of unknown frames", "control-frame-flood", many(6000, () => frame(0x42, 0, 0, "00"))],
+  [
+    "RST_STREAM flood on a closed stream",
+    "control-frame-flood",
+    Buffer.concat([get(1), many(6000, () => frame(3, 0, 1, uint32(8)))]),
+  ],
+  ["unasked SETTINGS acknowledgements", "control-frame-flood", many(6000, () => frame(4, 1, 0))],
+  ["endless CONTINUATION", "continuation", Buffer.concat([openHeaders, many(100, () => frame(9, 0, 1, "0f1000"))])],
+  ["empty CONTINUATION", "continuation", Buffer.concat([openHeaders, many(100, () => frame(9, 0, 1))])],
+  [
+    "a header block of megabytes",
+    "continuation",
+    Buffer.concat([openHeaders, many(10, () => frame(9, 0, 1, Buffer.alloc(16_000)))]),
+  ],
+] as const)("%s ends that connection, and only that one", async (_, limit, bytes) => {
+  expect(await attack({}, bytes)).toEqual({ code: calm, limit, bystander: "still here" });
+});
+
+test("streams above the limit are refused, and may be tried again", async () => {
+  await using server = await startEcho({ limits: { maxConcurrentStreams: 2 } });
+  using peer = await RawPeer.connect(server.port);
+  peer.send(get(1, false), get(3, false), get(5, false));
+  const refused = await peer.nextOf(FrameType.rstStream);
+  expect(refused?.streamId).toBe(5);
+  expect(readUint32(refused?.payload as Buffer, 0)).toBe(ErrorCode.REFUSED_STREAM);
+});
+
+test("our client keeps below the server's stream limit and hears when there is room", async () => {
+  await using server = await startEcho({ limits: { maxConcurrentStreams: 2 } });
+  using ours = await connectClient(server.port);
+  const calls = [ours.call(undefined), ours.call(undefined)];
+  expect(ours.connection.canOpenStream).toBe(false);
+  expect(() => ours.call(undefined)).toThrow("can't open a stream");
+  ours.connection.reset(calls[0]?.stream as NonNullable<(typeof calls)[0]["stream"]>, ErrorCode.CANCEL);
+  expect(ours.connection.canOpenStream).toBe(true);
+});
+
+test("a header list above the limit fails its stream only", async () => {
+  await using server = await startEcho({ limits: { maxHeaderListBytes: 1000 } });
+  using ours = await connectClient(server.port);
+  const reply = await ours.call(new Uint8Array(0), ["x-large", "v".repeat(950)]).done;
+  expect(reply.error).toMatchObject({ code: calm, remote: true });
+  expect((await ours.call(Buffer.from("small")).done).body.toString()).toBe("small");
+});
+
+test("a block that names one large table entry a thousand times fails its stream, not the server", async () => {
+  await using server = await startEcho();
+  using peer = await RawPeer.connect(server.port);
+  // inserts an entry of 4,000 bytes and then refers to it over and over
+  const insert = Buffer.concat([
+    Buffer.from("828684", "hex"),
+    Buffer.from("4001617fa11e", "hex"),
+    Buffer.alloc(4000, 0x62),
+  ]);
+  const bomb = Buffer.concat([insert, Buffer.alloc(10_000, 0xbe)]);
+  peer.send(frame(FrameType.headers, FrameFlag.endHeaders | FrameFlag.endStream, 1, bomb), get(3));
+  const reset = await peer.nextOf(FrameType.rstStream);
+  expect(readUint32(reset?.payload as Buffer, 0)).toBe(calm);
+  expect((await peer.nextOf(FrameType.headers))?.streamId).toBe(3);
+});
+
+test("a peer that makes us answer and never reads is paused, then cut off", async () => {
+  const clock = new ManualClock();
+  await using server = await startEcho({ clock, limits: { maxPingFrames: 1e9 } });
+  using peer = await RawPeer.connect(server.port);
+  peer.send(settingsAck);
+  await peer.settle();
+  peer.socket.pause();
+  const pings = many(20_000, () => ping);
+  // kernel buffers on both ends must be full before the server's own queue is
+  const before = process.memoryUsage().rss;
+  let isStuck = false;
+  while (!isStuck) {
+    if (peer.socket.write(pings)) continue;
+    const timeout = AbortSignal.timeout(300);
+    isStuck = await once(peer.socket, "drain", { signal: timeout }).then(
+      () => false,
+      () => true,
+    );
+  }
+  expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
+  clock.advance(defaultLimits.writeStallTimeoutMs + 1);
+  await server.connectionClosed();
+  expect(server.log.connectionErrors).toMatchObject([{ code: calm, limit: "write-stall" }]);
+});
+
+test("a client that never opens its windows loses the stream that waits", async () => {
+  const clock = new ManualClock();
+  await using server = await startEcho({ clock });
+  using peer = await RawPeer.connect(server.port, settings(Setting.initialWindowSize, 0));
+  peer.send(settingsAck, get(1, true, "/large"));
+  await peer.nextOf(FrameType.headers);
+  await peer.settle();
+  clock.advance(defaultLimits.windowStallTimeoutMs * 2);
+  expect(await server.streamFailed).toMatchObject({ code: calm, limit: "window-stall" });
+  expect((await peer.nextOf(FrameType.rstStream))?.streamId).toBe(1);
+});
+
+test.each([
+  ["nothing at all", Buffer.alloc(0)],
+  ["half a preface", Buffer.from("PRI * HTTP/2.0\r\n")],
+])("a client that sends %s is cut off in time", async (_, bytes) => {
+  const clock = new ManualClock();
+  await using server = await startEcho({ clock });
+  const { connect } = await import("node:net");
+  using peer = new RawPeer(connect(server.port, "127.0.0.1"));
+  await peer.nextOf(FrameType.settings);
+  peer.send(bytes);
+  clock.advance(defaultLimits.prefaceTimeoutMs + 1);
+  await server.connectionClosed();
+  expect(server.log.connectionErrors).toMatchObject([{ limit: "preface-timeout" }]);
+});
+
+test("a client that doesn't acknowledge SETTINGS is told so", async () => {
+  const clock = new ManualClock();
+  await using server = await startEcho({ clock });
+  using peer = await RawPeer.connect(server.port);
+  await peer.settle();
+  clock.advance(defaultLimits.settingsTimeoutMs + 1);
+  expect(await peer.goawayCode()).toBe(ErrorCode.SETTINGS_TIMEOUT);
+});
+
+test("a client that speaks HTTP/1 is turned away", async () => {
+  await using server = await startEcho();
+  const { connect } = await import("node:net");
+  using peer = new RawPeer(connect(server.port, "127.0.0.1"));
+  peer.send(Buffer.from("GET / HTTP/1.1\r\nhost: a\r\n\r\n"));
+  expect(await peer.goawayCode()).toBe(ErrorCode.PROTOCOL_ERROR);
+});
+
+test("cancelling half of all calls for ever is no flood", async () => {
+  await using server = await startEcho({ clock: new ManualClock(), limits: { maxResets: 50 } });
+  using peer = await RawPeer.connect(server.port);
+  for (let i = 0; i < 500; i += 1) {
+    peer.send(
+      get(i * 4 + 1),
+      get(i * 4 + 3, false),
+      frame(FrameType.rstStream, 0, i * 4 + 3, uint32(ErrorCode.CANCEL)),
+    );
+  }
+  await peer.settle();
+  expect(server.log.connectionErrors).toEqual([]);
+});
+
+test("PINGs are no flood while answers flow", async () => {
+  await using server = await startEcho({ clock: new ManualClock(), limits: { maxPingFrames: 10 } });
+  using peer = await RawPeer.connect(server.port);
+  for (let i = 0; i < 100; i += 1) peer.send(get(client(i)), ping);
+  await peer.settle();
+  expect(server.log.connectionErrors).toEqual([]);
+});
+
+test("a server that says goodbye takes streams that were under way, and says which was the last", async () => {
+  await using server = await startEcho();
+  using peer = await RawPeer.connect(server.port);
+  peer.send(settingsAck, get(1, false));
+  await peer.nextOf(FrameType.headers);
+  server.log.connections[0]?.goaway();
+  const first = await peer.nextOf(FrameType.goaway);
+  expect(readUint31(first?.payload as Buffer, 0)).toBe(0x7fffffff);
+  const question = await peer.nextOf(FrameType.ping);
+  peer.send(get(3), frame(FrameType.ping, FrameFlag.ack, 0, question?.payload));
+  const second = await peer.nextOf(FrameType.goaway);
+  expect(readUint31(second?.payload as Buffer, 0)).toBe(3);
+  peer.send(get(5), frame(FrameType.data, FrameFlag.endStream, 1));
+  await peer.next(() => false);
+  expect(server.log.requests).toHaveLength(2);
+  expect(server.log.streamErrors).toEqual([]);
+});
+
+test("no timer is left when a connection has closed", async () => {
+  const clock = new ManualClock();
+  await using server = await startEcho({ clock });
+  {
+    using ours = await connectClient(server.port);
+    await ours.call(Buffer.from("x")).done;
+  }
+  await server.connectionClosed();
+  expect(clock.timers).toBe(0);
+});
