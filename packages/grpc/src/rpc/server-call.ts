@@ -36,6 +36,8 @@ export interface CallPeer {
 export interface ServerContext {
   /** `/package.Service/Method`. */
   readonly path: string;
+  /** What the caller dialled: the request's `:authority`. */
+  readonly authority: string;
   /** Request metadata without the protocol's own headers. */
   readonly metadata: Metadata;
   /** Trailing metadata, sent with the status. */

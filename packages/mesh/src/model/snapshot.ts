@@ -1,3 +1,4 @@
+import { hostCandidates } from "./host-name.ts";
 import type {
   Endpoint,
   HostRoutes,
@@ -58,6 +59,17 @@ export class MeshSnapshot implements MeshReader {
 
   inbound(nodeId: string, port: number): InboundListener | undefined {
     return this.workloads.inbound(nodeId, port);
+  }
+
+  /** The hosts behind which a workload stands, sorted. */
+  hostsOf(workload: Workload): readonly string[] {
+    const behind = workload.listeners.flatMap((listener) => this.workloads.hostPortsOf(workload, listener));
+    return [...new Set(behind.map(({ host }) => host))].sort();
+  }
+
+  /** Whether `name`, said in `namespace`, is a host's. */
+  resolvesAsHost(name: string, namespace: string): boolean {
+    return hostCandidates(name, namespace, this.settings).some((host) => this.resources.hosts.has(host));
   }
 }
 
