@@ -51,6 +51,7 @@ interface Stream {
   readonly outlet: Outlet<DiscoveryResponse>;
   readonly asked: Map<string, readonly string[]>;
   readonly nonces: Map<string, string>;
+  readonly acknowledged: Map<string, string>;
 }
 
 export class TestControlPlane {
@@ -73,6 +74,16 @@ export class TestControlPlane {
 
   get address(): string {
     return `127.0.0.1:${this.#port}`;
+  }
+
+  /** The names of a type that the streams now ask for. */
+  asked(typeUrl: string): string[] {
+    return [...this.#streams].flatMap(({ asked }) => asked.get(typeUrl) ?? []);
+  }
+
+  /** Whether every stream has acknowledged the last response of a type. */
+  acknowledged(typeUrl: string): boolean {
+    return [...this.#streams].every(({ nonces, acknowledged }) => nonces.get(typeUrl) === acknowledged.get(typeUrl));
   }
 
   get streams(): number {
@@ -154,7 +165,7 @@ export class TestControlPlane {
   }
 
   #serveAds(requests: AsyncIterable<DiscoveryRequest>, signal: AbortSignal): AsyncIterable<DiscoveryResponse> {
-    const stream: Stream = { outlet: new Outlet(), asked: new Map(), nonces: new Map() };
+    const stream: Stream = { outlet: new Outlet(), asked: new Map(), nonces: new Map(), acknowledged: new Map() };
     this.#streams.add(stream);
     const end = () => {
       this.#streams.delete(stream);
@@ -170,6 +181,7 @@ export class TestControlPlane {
     for await (const request of requests) {
       const { typeUrl, responseNonce, resourceNames } = request;
       if (request.errorDetail !== undefined) this.refusals.push(request.errorDetail.message);
+      stream.acknowledged.set(typeUrl, responseNonce);
       if (responseNonce === (stream.nonces.get(typeUrl) ?? "")) {
         const before = stream.asked.get(typeUrl);
         stream.asked.set(typeUrl, resourceNames);
