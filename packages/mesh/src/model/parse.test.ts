@@ -190,6 +190,25 @@ describe("documents", () => {
     );
   });
 
+  test("a text with very many faulty documents lists the first thousand faults", () => {
+    const { diagnostics, refused } = parse("---\na: 1\n".repeat(3000));
+    expect(refused).toHaveLength(3000);
+    expect(diagnostics).toHaveLength(1000);
+    expect(diagnostics.at(-1)?.message).toContain("2000 more are not listed");
+  });
+
+  test.each([
+    ["many keys in one map", Array.from({ length: 60_000 }, (_, index) => `k${index}: 1\n`).join("")],
+    ["many entries", `[${"1,".repeat(300_000)}1]`],
+    ["many aliases", `- &a x\n${"- *a\n".repeat(60_000)}`],
+    ["many quotes", '"'.repeat(200_000)],
+  ])("reads %s in linear time", (_, text) => {
+    const start = performance.now();
+    expect(parse(text).resources).toEqual([]);
+    // Quadratic steps take minutes here.
+    expect(performance.now() - start).toBeLessThan(10_000);
+  });
+
   test("a document with very many faults lists the first hundred", () => {
     const fields = Array.from({ length: 500 }, (_, index) => `field${index}: 1`).join(", ");
     const { diagnostics } = parse(destinationRule(`{host: echo, ${fields}}`));

@@ -24,6 +24,7 @@ export interface ParsedDocuments {
 }
 
 const maxFindingsPerDocument = 100;
+const maxDiagnostics = 1000;
 
 /**
  * Reads YAML (or JSON) documents, also those inside a v1 List. A document with an error is left out and the others stay;
@@ -52,7 +53,15 @@ export function parseDocuments(text: string, file: string, options: ParseOptions
       }
     }
   }
-  return { resources: [...resources.values()], refused, diagnostics: diagnostics.sort(compareDiagnostics) };
+  return { resources: [...resources.values()], refused, diagnostics: firstOf(diagnostics.sort(compareDiagnostics)) };
+}
+
+/** A page of faults helps somebody, a hundred thousand only fill memory. */
+function firstOf(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const last = diagnostics[maxDiagnostics - 1];
+  if (last === undefined || diagnostics.length === maxDiagnostics) return diagnostics;
+  const more = `${last.message}; ${diagnostics.length - maxDiagnostics} more are not listed`;
+  return [...diagnostics.slice(0, maxDiagnostics - 1), { ...last, message: more }];
 }
 
 /** One resource to be: a document, or an item of a List in one. */

@@ -1,5 +1,6 @@
 // From text to YAML documents with places. The library's own steps are called one by one, because the limits belong
-// between them: its parser keeps a stack of its own, but composing recurses, so depth is checked on the tokens.
+// between them: its parser keeps a stack of its own, but composing recurses, looks for duplicate keys in quadratic time, and
+// walks the whole document for every alias. So depth, size and aliases are checked on the tokens, and keys by us.
 
 import {
   Composer,
@@ -19,12 +20,14 @@ import type { DiagnosticCode } from "./diagnostic-codes.ts";
 
 /** What a text may hold; more is refused before it costs anything. */
 export const textLimits = {
-  characters: 4 * 1024 * 1024,
+  characters: 2 * 1024 * 1024,
   documents: 20_000,
-  depth: 64,
-  /** How often aliases may multiply what they name. */
-  aliases: 100,
   documentCharacters: 1024 * 1024,
+  /** Entries of maps and lists in a document. */
+  entries: 250_000,
+  depth: 64,
+  /** Aliases in a document, and how often they may multiply what they name. */
+  aliases: 100,
 } as const;
 
 /** The way to a field: keys and indexes. */
@@ -73,7 +76,13 @@ export function readYaml(text: string, file: string, firstLine = 1): YamlText {
     return { documents, diagnostics };
   }
 
-  const composer = new Composer({ version: "1.2", schema: "core", logLevel: "silent", prettyErrors: false });
+  const composer = new Composer({
+    version: "1.2",
+    schema: "core",
+    logLevel: "silent",
+    prettyErrors: false,
+    uniqueKeys: false,
+  });
   let count = 0;
   const take = (document: Document.Parsed): void => {
     const [from, , to] = document.range;
@@ -88,8 +97,9 @@ export function readYaml(text: string, file: string, firstLine = 1): YamlText {
         refuse("WEFT0002", `the text has more than ${textLimits.documents} documents`, rangeOf(from, from));
       return;
     }
-    if (to - from > textLimits.documentCharacters) {
-      refuse("WEFT0002", `a document has more than ${textLimits.documentCharacters} characters`, rangeOf(from, from));
+    const repeated = repeatedKey(document);
+    if (repeated !== undefined) {
+      refuse("WEFT0001", "map keys must be unique", rangeOf(...repeated));
       return;
     }
     const value = plainValue(document);
@@ -101,22 +111,20 @@ export function readYaml(text: string, file: string, firstLine = 1): YamlText {
       value: value.value,
       text: text.slice(lineStart(text, from), to),
       line: rangeOf(from, from).line,
-      locate: (path, key = false) => {
-        const [first, last] = nodeRange(document, path, key) ?? [from, from];
-        return rangeOf(first, last);
-      },
+      locate: (path, key = false) => rangeOf(...(nodeRange(document, path, key) ?? [from, from])),
     });
   };
 
   try {
-    for (const token of new Parser(lines.addNewLine).parse(text)) {
+    const tokens = [...new Parser(lines.addNewLine).parse(text)];
+    for (const [index, token] of tokens.entries()) {
       if (token.type === "directive") {
         refuse("WEFT0001", "directives are not taken", rangeOf(token.offset, token.offset + token.source.length));
         continue;
       }
-      const deep = token.type === "document" ? tooDeep(token) : undefined;
-      if (deep !== undefined) {
-        refuse("WEFT0002", `the document nests deeper than ${textLimits.depth}`, rangeOf(deep, deep));
+      const excess = token.type === "document" ? excessOf(token, tokens[index + 1]?.offset ?? text.length) : undefined;
+      if (excess !== undefined) {
+        refuse("WEFT0002", `the document ${excess.what}`, rangeOf(excess.offset, excess.offset));
         continue;
       }
       for (const document of composer.next(token)) take(document);
@@ -141,16 +149,46 @@ function yamlMessage(message: string): string {
   return line.charAt(0).toLowerCase() + line.slice(1);
 }
 
-/** The offset at which a document nests too deep, or undefined. Without recursion. */
-function tooDeep(document: CST.Document): number | undefined {
+/** Where and how a document, which ends at `end`, exceeds a limit; undefined where it doesn't. Without recursion. */
+function excessOf(document: CST.Document, end: number): { readonly what: string; readonly offset: number } | undefined {
+  if (end - document.offset > textLimits.documentCharacters) {
+    return { what: `has more than ${textLimits.documentCharacters} characters`, offset: document.offset };
+  }
+  let entries = 0;
+  let aliases = 0;
   const stack: [CST.Token, number][] = document.value === undefined ? [] : [[document.value, 1]];
   for (let entry = stack.pop(); entry !== undefined; entry = stack.pop()) {
     const [token, depth] = entry;
-    if (depth > textLimits.depth) return token.offset;
+    const { offset } = token;
+    if (depth > textLimits.depth) return { what: `nests deeper than ${textLimits.depth}`, offset };
+    if (token.type === "alias" && ++aliases > textLimits.aliases) {
+      return { what: `has more than ${textLimits.aliases} aliases`, offset };
+    }
     if (!("items" in token)) continue;
+    entries += token.items.length;
+    if (entries > textLimits.entries) return { what: `has more than ${textLimits.entries} entries`, offset };
     for (const item of token.items) {
       if (item.key) stack.push([item.key, depth + 1]);
       if (item.value) stack.push([item.value, depth + 1]);
+    }
+  }
+  return undefined;
+}
+
+/** The place of a key that its map has twice, or undefined. */
+function repeatedKey(document: Document.Parsed): [number, number] | undefined {
+  const stack: unknown[] = [document.contents];
+  while (stack.length > 0) {
+    const node = stack.pop();
+    if (isSeq(node)) for (const item of node.items) stack.push(item);
+    if (!isMap(node)) continue;
+    const keys = new Set<string>();
+    for (const { key, value } of node.items) {
+      // By text: 1 and "1" become the same key of the value.
+      const name = isScalar(key) ? String(key.value) : undefined;
+      if (name !== undefined && keys.has(name)) return rangeOfNode(key) ?? [0, 0];
+      if (name !== undefined) keys.add(name);
+      stack.push(key, value);
     }
   }
   return undefined;
@@ -165,7 +203,7 @@ function plainValue(document: Document.Parsed): PlainValue {
     const value: unknown = document.toJS({ maxAliasCount: textLimits.aliases });
     // Through JSON: an alias may name its own parent, and what aliases share would be changed in several places at once.
     const json = JSON.stringify(value);
-    if (json.length > textLimits.documentCharacters) {
+    if (json.length > 4 * textLimits.documentCharacters) {
       return { kind: "refused", code: "WEFT0002", message: "the document's aliases expand to too much" };
     }
     return { kind: "value", value: JSON.parse(json) };
