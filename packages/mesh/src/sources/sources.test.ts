@@ -241,6 +241,15 @@ test("two texts of one batch may not define the same resource", async () => {
   expect(await sources.apply({ files })).toMatchObject({ kind: "refused", diagnostics: [{ code: "WEFT0007" }] });
 });
 
+test("a dry run warns about what the resources would not find, a real one does too", async () => {
+  await using work = new Workspace();
+  const sources = await work.open();
+  const warning = { severity: "warning", code: "WEFT0106", at: { file: "routes.yaml", line: 7 } };
+  expect(await sources.apply({ ...applied(rule("ecko")), dryRun: true })).toMatchObject({ diagnostics: [warning] });
+  expect(await sources.apply(applied(rule("ecko")))).toMatchObject({ kind: "applied", diagnostics: [warning] });
+  expect(sources.diagnostics).toMatchObject([warning]);
+});
+
 test("a dry run says what would happen and keeps nothing", async () => {
   await using work = new Workspace();
   const sources = await work.open();

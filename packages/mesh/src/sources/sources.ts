@@ -1,6 +1,5 @@
 /**
  * What the mesh is told, from wherever it is told: files, store, registrations → one immutable snapshot.
- *
  *   Directory ─┐
  *   Store ─────┼─ "something changed" ─► one rebuild per tick, from what there is now ─► MeshUpdate
  *   workloads ─┘
@@ -9,22 +8,26 @@
  * Of documents that are wrong now, the last good versions are kept in the store for that reason.
  */
 import { changedKeys } from "../model/changed-keys.ts";
-import { compareDiagnostics, type Diagnostic } from "../model/diagnostic.ts";
-import type { MeshKey } from "../model/mesh-reader.ts";
+import type { Diagnostic } from "../model/diagnostic.ts";
 import { defaultMeshSettings, type MeshSettings } from "../model/mesh-settings.ts";
 import { parseDocuments } from "../model/parse.ts";
+import { checkReferences } from "../model/references.ts";
 import { type Resource, resourceKey } from "../model/resource.ts";
 import { createSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
 import type { Workload } from "../model/workload.ts";
 import type { Clock } from "../store/clock.ts";
 import { StoreError } from "../store/database.ts";
 import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
-import type { ResourceKey, ResourceOutcome } from "../store/records.ts";
+import type { ResourceKey } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
+import type { ApplyRequest, ChangeResult, MeshUpdate, ResourceView } from "./change.ts";
+import { diagnosticsAbout, sameDiagnostics, sortedDiagnostics } from "./diagnostics.ts";
 import { Directory } from "./directory.ts";
 import { type FileDocuments, fileDocuments } from "./file-documents.ts";
-import { type MergedResources, mergeResources, type ResourceOrigin } from "./merge.ts";
-import { readLastGood, readStored, type StoredDocument, storeKey, writeFor } from "./stored-documents.ts";
+import { type MergedResources, mergeResources } from "./merge.ts";
+import { readLastGood, StoredDocuments, storeKey, writeFor } from "./stored-documents.ts";
+
+export type { ApplyRequest, ChangeResult, MeshUpdate, ResourceView };
 
 export interface SourcesOptions {
   readonly store: Store;
@@ -34,47 +37,6 @@ export interface SourcesOptions {
   readonly settings?: MeshSettings;
   /** For documents without a namespace. Default `default`. */
   readonly defaultNamespace?: string;
-}
-
-/** A new state of the mesh. */
-export interface MeshUpdate {
-  readonly snapshot: MeshSnapshot;
-  readonly previous: MeshSnapshot;
-  /** The keys whose answers differ from `previous`. May be empty, where only diagnostics changed. */
-  readonly changed: ReadonlySet<MeshKey>;
-  /** Everything that is wrong now, in order of place. */
-  readonly diagnostics: readonly OperationDiagnostic[];
-  /** Rises by one with each update of this process. */
-  readonly sequence: number;
-}
-
-/** YAML to be applied, all of it or none. */
-export interface ApplyRequest {
-  /** The texts, each with the name that diagnostics give it. */
-  readonly files: readonly { readonly file: string; readonly text: string }[];
-  readonly defaultNamespace?: string | undefined;
-  /** Say what would happen and keep nothing. */
-  readonly dryRun?: boolean;
-}
-
-/** What became of a change. `applied`: it is on disk, and every listener has the snapshot with it; its diagnostics are warnings. */
-export type ChangeResult =
-  | {
-      readonly kind: "applied";
-      readonly revision: number;
-      readonly outcomes: readonly ResourceOutcome[];
-      readonly diagnostics: readonly OperationDiagnostic[];
-    }
-  | { readonly kind: "refused"; readonly diagnostics: readonly OperationDiagnostic[] };
-
-/** A resource in force, as it was written. */
-export interface ResourceView extends ResourceKey {
-  readonly apiVersion: string;
-  readonly origin: ResourceOrigin;
-  readonly text: string;
-  /** Of the store; undefined for a file's. */
-  readonly generation: number | undefined;
-  readonly updatedMs: number | undefined;
 }
 
 /** Opens all sources; resolves when the first snapshot has everything that files and store hold. */
@@ -90,16 +52,17 @@ export class Sources implements AsyncDisposable {
   readonly #settings: MeshSettings;
   readonly #defaultNamespace: string;
   readonly #directories: readonly Directory[];
+  readonly #stored: StoredDocuments;
   readonly #listeners = new Set<(update: MeshUpdate) => void>();
   #files: ReadonlyMap<string, FileDocuments>;
   /** What is kept on disk of `#files`, as text to compare. */
   #lastGood: string | undefined;
-  #stored: ReadonlyMap<string, StoredDocument> = new Map();
-  #storedRevision = -1;
   #workloads: readonly Workload[] = [];
   #merged: MergedResources = { resources: [], origins: new Map(), diagnostics: [] };
   #isMergeStale = true;
   #snapshot: MeshSnapshot;
+  #checked: MeshSnapshot["resources"] | undefined;
+  #references: readonly Diagnostic[] = [];
   #diagnostics: readonly OperationDiagnostic[] = [];
   #sequence = 0;
   #rebuilding: Promise<void> | undefined;
@@ -117,6 +80,7 @@ export class Sources implements AsyncDisposable {
           void this.#rebuilt();
         }),
     );
+    this.#stored = new StoredDocuments(options.store.resources);
     this.#files = readLastGood(options.store.lastGood.list());
     this.#snapshot = createSnapshot({ resources: [], workloads: [], settings: this.#settings });
   }
@@ -162,17 +126,36 @@ export class Sources implements AsyncDisposable {
       const refused = this.#ownedByFile(resourceKey(resource), resource.origin.file);
       return refused === undefined ? [] : [{ ...refused, at: resource.origin.range }];
     });
-    const diagnostics = sorted([...batch.diagnostics, ...owned]);
+    const diagnostics = sortedDiagnostics([...batch.diagnostics, ...owned]);
     if (diagnostics.some(({ severity }) => severity === "error")) return { kind: "refused", diagnostics };
     const table = this.#options.store.resources;
     const writes = resources.map(writeFor);
     if (request.dryRun === true) {
-      return { kind: "applied", revision: table.revision(), outcomes: table.preview(writes), diagnostics };
+      const keys = new Set(resources.map(resourceKey));
+      const others = this.#merged.resources.filter((resource) => !keys.has(resourceKey(resource)));
+      const candidate = createSnapshot({
+        resources: [...others, ...resources],
+        workloads: [],
+        settings: this.#settings,
+      });
+      const findings = diagnosticsAbout(resources, checkReferences(candidate.resources));
+      const outcomes = table.preview(writes);
+      return {
+        kind: "applied",
+        revision: table.revision(),
+        outcomes,
+        diagnostics: sortedDiagnostics([...diagnostics, ...findings]),
+      };
     }
     const { revision, outcomes } = table.apply(writes);
     this.#isMergeStale = true;
     await this.#rebuilt();
-    return { kind: "applied", revision, outcomes, diagnostics: sorted([...diagnostics, ...this.#about(resources)]) };
+    return {
+      kind: "applied",
+      revision,
+      outcomes,
+      diagnostics: sortedDiagnostics([...diagnostics, ...diagnosticsAbout(resources, this.#diagnostics)]),
+    };
   }
 
   /** Deletes these resources from the store, or none where one isn't there or belongs to a file. */
@@ -239,9 +222,12 @@ export class Sources implements AsyncDisposable {
     const snapshot = createSnapshot({ resources, workloads: this.#workloads, settings: this.#settings }, previous);
     const changed = changedKeys(previous, snapshot);
     const before = this.#diagnostics;
-    this.#diagnostics = sorted(diagnostics);
+    // What resources say about each other depends on nothing but them.
+    if (snapshot.resources !== this.#checked) this.#references = checkReferences(snapshot.resources);
+    this.#checked = snapshot.resources;
+    this.#diagnostics = sortedDiagnostics([...diagnostics, ...this.#references]);
     // No news: the old snapshot gives the same answers, and stays the one that listeners know.
-    if (changed.size === 0 && isEqual(before, this.#diagnostics)) return;
+    if (changed.size === 0 && sameDiagnostics(before, this.#diagnostics)) return;
     this.#snapshot = snapshot;
     this.#sequence++;
     const update = { snapshot, previous, changed, diagnostics: this.#diagnostics, sequence: this.#sequence };
@@ -258,8 +244,7 @@ export class Sources implements AsyncDisposable {
     }
     this.#files = files;
     this.#keepLastGood();
-    this.#readStore();
-    const stored = [...this.#stored.values()];
+    const stored = this.#stored.read();
     const merged = mergeResources(files, {
       resources: stored.flatMap(({ resource }) => resource ?? []),
       diagnostics: stored.flatMap((document) => document.diagnostics),
@@ -285,20 +270,6 @@ export class Sources implements AsyncDisposable {
     }
   }
 
-  #readStore(): void {
-    const table = this.#options.store.resources;
-    const revision = table.revision();
-    if (revision === this.#storedRevision) return;
-    const stored = new Map<string, StoredDocument>();
-    for (const row of table.list()) {
-      const key = storeKey(row);
-      const known = this.#stored.get(key);
-      stored.set(key, known?.stored.revision === row.revision ? known : readStored(row));
-    }
-    this.#stored = stored;
-    this.#storedRevision = revision;
-  }
-
   #ownedByFile(key: string, about: string): OperationDiagnostic | undefined {
     const origin = this.#merged.origins.get(key);
     if (origin?.kind !== "file") return undefined;
@@ -309,12 +280,6 @@ export class Sources implements AsyncDisposable {
   #elsewhere(key: ResourceKey): string | undefined {
     const other = this.#merged.resources.find(({ kind, name }) => kind === key.kind && name === key.name);
     return other === undefined ? undefined : `there is one in namespace ${other.namespace}`;
-  }
-
-  /** What is wrong with these resources among all the others. */
-  #about(resources: readonly Resource[]): readonly OperationDiagnostic[] {
-    const keys = new Set(resources.map((resource) => `${resource.origin.file}:${resource.origin.line}`));
-    return this.#diagnostics.filter(({ at }) => keys.has(`${at.file}:${at.line}`));
   }
 
   #view(resource: Resource): ResourceView {
@@ -332,14 +297,4 @@ export class Sources implements AsyncDisposable {
       updatedMs: stored?.updatedMs,
     };
   }
-}
-
-function sorted(diagnostics: readonly (Diagnostic | OperationDiagnostic)[]): readonly OperationDiagnostic[] {
-  const unique = new Map(diagnostics.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic]));
-  // Ordering looks at places, codes and messages as texts; it doesn't mind which table a code is from.
-  return [...unique.values()].sort((a, b) => compareDiagnostics(a as Diagnostic, b as Diagnostic));
-}
-
-function isEqual(a: readonly OperationDiagnostic[], b: readonly OperationDiagnostic[]): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -2,6 +2,7 @@ import { parseDocuments } from "../model/parse.ts";
 import { type Resource, resourceKey } from "../model/resource.ts";
 import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
 import type { ResourceKey, ResourceWrite, StoredResource } from "../store/records.ts";
+import type { ResourceTable } from "../store/resources.ts";
 import type { FileDocuments } from "./file-documents.ts";
 
 /** What one kept document contributes. */
@@ -23,7 +24,7 @@ export function writeFor(resource: Resource): ResourceWrite {
  * A document was good when it was kept; where a later version of the program finds fault with it, it contributes nothing
  * but the diagnostics.
  */
-export function readStored(stored: StoredResource): StoredDocument {
+function readStored(stored: StoredResource): StoredDocument {
   const { resources, diagnostics } = parseDocuments(stored.text, stored.file, {
     defaultNamespace: stored.namespace,
     firstLine: stored.line,
@@ -33,6 +34,38 @@ export function readStored(stored: StoredResource): StoredDocument {
   // Rivals are heard by age; a document without a time of its own is as old as its first apply.
   const resource = own.createdAtMs === 0 ? { ...own, createdAtMs: stored.createdMs } : own;
   return { stored, resource, diagnostics };
+}
+
+/** The kept documents, each read once for each of its revisions. */
+export class StoredDocuments {
+  readonly #table: ResourceTable;
+  #documents: ReadonlyMap<string, StoredDocument> = new Map();
+  #revision = -1;
+
+  constructor(table: ResourceTable) {
+    this.#table = table;
+  }
+
+  /** All that the store holds now. */
+  read(): readonly StoredDocument[] {
+    const revision = this.#table.revision();
+    if (revision !== this.#revision) {
+      const documents = new Map<string, StoredDocument>();
+      for (const row of this.#table.list()) {
+        const key = storeKey(row);
+        const known = this.#documents.get(key);
+        documents.set(key, known?.stored.revision === row.revision ? known : readStored(row));
+      }
+      this.#documents = documents;
+      this.#revision = revision;
+    }
+    return [...this.#documents.values()];
+  }
+
+  /** As of the last `read`. */
+  get(key: string): StoredDocument | undefined {
+    return this.#documents.get(key);
+  }
 }
 
 /** What files last said well before this process started, by file: what a document that is still wrong falls back to. */
