@@ -3,6 +3,9 @@
  * parts. Not for applications; changes without notice.
  */
 export type { ControlPlane, ControlPlaneStatus, RegistrationAccess } from "./control-plane/control-plane.ts";
+export { createControlPlane } from "./control-plane/create-control-plane.ts";
+export { processControlPlane } from "./control-plane/process-control-plane.ts";
+export { type ControlPlaneSettings, readSettings } from "./control-plane/settings.ts";
 export { type Clock, systemClock } from "./identity/clock.ts";
 export type { TlsClientSettings, TlsServerSettings, Trust } from "./identity/credentials.ts";
 export { type CertificateRequest, createCertificateRequest } from "./identity/csr.ts";
