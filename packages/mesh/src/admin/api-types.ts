@@ -4,6 +4,7 @@ import type { Workload } from "../model/workload.ts";
 import type { InterfaceStatus } from "../registry/registry.ts";
 import type { ChangeResult, ResourceView } from "../sources/sources.ts";
 import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
+import type { CreatedToken, TokenRequest, TokenView } from "../store/join-tokens.ts";
 import type { AuditEntry, ResourceKey } from "../store/records.ts";
 
 export type { AuditEntry, ChangeResult, ClientStatus, InterfaceStatus, OperationDiagnostic, ResourceKey, ResourceView };
@@ -36,37 +37,6 @@ export interface StatusReport {
   readonly workloads: readonly Workload[];
   readonly interfaces: readonly InterfaceStatus[];
   readonly diagnostics: readonly OperationDiagnostic[];
-}
-
-/** What a new join token shall allow. */
-export interface TokenRequest {
-  readonly namespace: string;
-  readonly serviceAccount: string;
-  /** The labels that its workloads may carry; undefined allows any. */
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** CIDR blocks that their addresses may lie in, beside the session's own. */
-  readonly addresses?: readonly string[] | undefined;
-  /** Default 1 h. */
-  readonly ttlMs?: number | undefined;
-  /** How many processes may join with it; undefined: any number until it expires. */
-  readonly uses?: number | undefined;
-}
-
-/** A join token as anyone may see it: everything but the secret. */
-export interface TokenView {
-  readonly id: string;
-  readonly namespace: string;
-  readonly serviceAccount: string;
-  readonly labels: Readonly<Record<string, string>> | undefined;
-  readonly addresses: readonly string[] | undefined;
-  readonly createdMs: number;
-  readonly expiresMs: number;
-  readonly usesLeft: number | undefined;
-}
-
-/** A join token just made. `token` is shown this once: nothing keeps it. */
-export interface CreatedToken extends TokenView {
-  readonly token: string;
 }
 
 /** The body of every answer that isn't a success. */

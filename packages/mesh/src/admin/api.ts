@@ -5,6 +5,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { ChangeResult, Sources } from "../sources/sources.ts";
 import type { Clock } from "../store/clock.ts";
 import { StoreError } from "../store/database.ts";
+import type { JoinTokens } from "../store/join-tokens.ts";
 import type { Store } from "../store/store.ts";
 import type { ErrorBody, Principal, StatusReport } from "./api-types.ts";
 import {
@@ -17,7 +18,6 @@ import {
   securityHeaders,
   writeGuard,
 } from "./guard.ts";
-import type { JoinTokens } from "./join-tokens.ts";
 
 /** What the API shows and changes. */
 export interface AdminBackend {

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Registry } from "../../registry/registry.ts";
 import { openSources } from "../../sources/sources.ts";
+import { JoinTokens } from "../../store/join-tokens.ts";
 import { openStore } from "../../store/store.ts";
 import { ManualClock } from "../../store/testing/manual-clock.ts";
 import type { AdminBackend } from "../api.ts";
 import { type AdminCredential, readCredential } from "../credential-file.ts";
-import { JoinTokens } from "../join-tokens.ts";
 import { type AdminServer, startAdminServer } from "../server.ts";
 
 /** One raw answer. */

@@ -10,10 +10,40 @@ import {
   useToken,
 } from "../authn/token-record.ts";
 import { isDnsLabel, isDnsName, isLabelKey, isLabelValue } from "../model/names.ts";
-import type { Clock } from "../store/clock.ts";
-import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
-import type { TokenTable } from "../store/tokens.ts";
-import type { CreatedToken, TokenRequest, TokenView } from "./api-types.ts";
+import type { Clock } from "./clock.ts";
+import { type OperationDiagnostic, operationError } from "./diagnostic-codes.ts";
+import type { TokenTable } from "./tokens.ts";
+
+/** What a new join token shall allow. */
+export interface TokenRequest {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** The labels that its workloads may carry; undefined allows any. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** CIDR blocks that their addresses may lie in, beside the session's own. */
+  readonly addresses?: readonly string[] | undefined;
+  /** Default 1 h. */
+  readonly ttlMs?: number | undefined;
+  /** How many processes may join with it; undefined: any number until it expires. */
+  readonly uses?: number | undefined;
+}
+
+/** A join token as anyone may see it: everything but the secret. */
+export interface TokenView {
+  readonly id: string;
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly labels: Readonly<Record<string, string>> | undefined;
+  readonly addresses: readonly string[] | undefined;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+  readonly usesLeft: number | undefined;
+}
+
+/** A join token just made. `token` is shown this once: nothing keeps it. */
+export interface CreatedToken extends TokenView {
+  readonly token: string;
+}
 
 const hourMs = 3_600_000;
 const shortestMs = 10_000;

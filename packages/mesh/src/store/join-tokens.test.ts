@@ -3,10 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { joinTokenHash, parseJoinToken } from "../authn/join-token.ts";
-import { openStore, type Store } from "../store/store.ts";
-import { ManualClock } from "../store/testing/manual-clock.ts";
-import type { CreatedToken, TokenRequest } from "./api-types.ts";
-import { JoinTokens } from "./join-tokens.ts";
+import { type CreatedToken, JoinTokens, type TokenRequest } from "./join-tokens.ts";
+import { openStore, type Store } from "./store.ts";
+import { ManualClock } from "./testing/manual-clock.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
