@@ -16,6 +16,11 @@ export interface AuthenticatorOptions {
   readonly trustDomain: string;
   readonly findToken: (secretHash: string) => KnownToken | undefined;
   readonly nowMs: () => number;
+  /**
+   * Whether the call asks for a certificate. A used-up token is good for nothing else, and for that only to a process that
+   * used it (its first answer was lost): who may is `useToken`'s to say. Default false.
+   */
+  readonly joins?: boolean;
 }
 
 /** What the transport and the call say about the caller. */
@@ -56,7 +61,8 @@ function certificateIdentity(peer: NonNullable<Credentials["peer"]>, trustDomain
   };
 }
 
-function tokenIdentity(authorization: string, { findToken, nowMs, trustDomain }: AuthenticatorOptions): Identity {
+function tokenIdentity(authorization: string, options: AuthenticatorOptions): Identity {
+  const { findToken, nowMs, trustDomain, joins = false } = options;
   const text = /^Bearer (\S+)$/i.exec(authorization)?.[1];
   const token = text === undefined ? undefined : parseJoinToken(text);
   if (token === undefined) throw new RpcError("UNAUTHENTICATED", "the bearer credential is not a join token");
@@ -67,7 +73,8 @@ function tokenIdentity(authorization: string, { findToken, nowMs, trustDomain }:
   }
   const problem = tokenProblem(known.record, nowMs());
   if (problem !== undefined) throw new RpcError("UNAUTHENTICATED", problem);
-  const { namespace, serviceAccount, labels, addresses } = known.record;
+  const { namespace, serviceAccount, labels, addresses, usesLeft } = known.record;
+  if (usesLeft === 0 && !joins) throw new RpcError("UNAUTHENTICATED", "the join token has no uses left");
   return {
     spiffeId: workloadSpiffeId(trustDomain, namespace, serviceAccount).uri,
     trustDomain,

@@ -60,3 +60,10 @@ test("no text but a token's own parses as one", () => {
   expect(parseJoinToken(text)?.rootHash).toHaveLength(32);
   fc.assert(fc.property(fc.string(), (other) => parseJoinToken(other) === undefined));
 });
+
+test("a used-up token is good only for asking again for a certificate", () => {
+  const text = mintJoinToken(rootDer, randomBytes);
+  const options = authenticator(text, { usesLeft: 0 });
+  expect(() => authenticate(bearer(text), options)).toThrow("no uses left");
+  expect(authenticate(bearer(text), { ...options, joins: true }).proof).toEqual({ kind: "token", tokenId: "t1" });
+});

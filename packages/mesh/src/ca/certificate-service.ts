@@ -1,7 +1,7 @@
 import { RpcError } from "@weft/grpc";
 import type { IstioCertificateRequest, IstioCertificateResponse } from "@weft/xds-api/istio/v1/auth/ca";
 import type { Identity } from "../authn/identity.ts";
-import type { Authority } from "./authority.ts";
+import { type Authority, controlPlaneSpiffeId } from "./authority.ts";
 import { readSigningRequest } from "./signing-request.ts";
 
 export interface CertificateServiceOptions {
@@ -16,13 +16,17 @@ export interface CertificateServiceOptions {
 /**
  * Istio's CreateCertificate: signs `identity`, whatever the CSR says about names.
  *
- * Throws INVALID_ARGUMENT for a CSR that cannot be signed, PERMISSION_DENIED where the token may not join another process.
+ * Throws INVALID_ARGUMENT for a CSR that cannot be signed, PERMISSION_DENIED where the token may not join another process,
+ * and for the control plane's own identity, which is never handed out: whoever had it could pose as the control plane.
  */
 export async function createCertificate(
   request: IstioCertificateRequest,
   identity: Identity,
   options: CertificateServiceOptions,
 ): Promise<IstioCertificateResponse> {
+  if (identity.spiffeId === controlPlaneSpiffeId(identity.trustDomain)) {
+    throw new RpcError("PERMISSION_DENIED", `${identity.spiffeId} is the control plane's own`);
+  }
   const checked = await readSigningRequest(request.csr);
   if ("problem" in checked) throw new RpcError("INVALID_ARGUMENT", checked.problem);
   if (identity.proof.kind === "token") {
