@@ -7,7 +7,18 @@ import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
 import type { CreatedToken, TokenRequest, TokenView } from "../store/join-tokens.ts";
 import type { AuditEntry, ResourceKey } from "../store/records.ts";
 
-export type { AuditEntry, ChangeResult, ClientStatus, InterfaceStatus, OperationDiagnostic, ResourceKey, ResourceView };
+export type {
+  AuditEntry,
+  ChangeResult,
+  ClientStatus,
+  CreatedToken,
+  InterfaceStatus,
+  OperationDiagnostic,
+  ResourceKey,
+  ResourceView,
+  TokenRequest,
+  TokenView,
+};
 
 /** Where one of the program's ports is. */
 export interface PortStatus {
