@@ -118,7 +118,7 @@ export class Server extends grpc.Server {
     void this.#close(0);
   }
 
-  override createConnectionInjector(): grpc.ConnectionInjector {
+  override createConnectionInjector(_credentials: grpc.ServerCredentials): grpc.ConnectionInjector {
     throw new Error(
       "createConnectionInjector is not supported by @weft/grpc: give the server an address or a unix socket",
     );

@@ -11,9 +11,10 @@ import { beforeAll, expect, test } from "vitest";
 import { bytesService } from "../grpc-js/testing/bytes-service.ts";
 import { BytesClient } from "../grpc-js/testing/grpc-js-client.ts";
 import type { TlsServerSettings } from "../identity/credentials.ts";
-import type { TlsMaterial } from "../identity/material.ts";
+import type { TlsMaterial, TrustSource } from "../identity/material.ts";
 import { staticIdentity, staticRoots } from "../identity/static-source.ts";
 import { createTestAuthority, type TestAuthority } from "../identity/testing/certificates.ts";
+import { FakeClock } from "../identity/testing/fake-clock.ts";
 import type { ListeningMode, ListeningPolicy } from "./listening-policy.ts";
 import { createServer, type ServerOptions } from "./server.ts";
 
@@ -59,7 +60,8 @@ async function start(options: ServerOptions, address = "127.0.0.1:0") {
   const server = createServer(options);
   const running = { entered: Promise.withResolvers<void>(), release: Promise.withResolvers<void>() };
   server.add(bytesService, {
-    unary: async (_request, { peer }) => Buffer.from(peer.identity?.uri ?? "nobody"),
+    unary: async (request, { peer }) =>
+      Buffer.from(request.length > 0 ? peer.address : (peer.identity?.uri ?? "nobody")),
     async collect() {
       running.entered.resolve();
       await running.release.promise;
@@ -148,6 +150,7 @@ test("a switch back to plaintext drains TLS connections", async () => {
   await using secure = tlsClient(server.port, clientMaterial);
   await secure.unary(Buffer.of());
   policy.change({ kind: "plaintext" });
+  await secure.unary(Buffer.of());
   await using plain = BytesClient.plaintext(server.address);
   expect((await plain.unary(Buffer.of())).status.code).toBe(status.OK);
   expect((await secure.unary(Buffer.of())).status.code).toBe(status.UNAVAILABLE);
@@ -163,6 +166,42 @@ test("new credentials are used by new handshakes, and connections that still con
   policy.change({ kind: "tls", credentials: { ...first, identity: staticIdentity(other) } });
   expect(await serialShownAt(server.port)).toBe(serialOf(other));
   expect((await early.unary(Buffer.of())).status.code).toBe(status.OK);
+});
+
+test("a connection is drained before its client's certificate ends", async () => {
+  const clock = new FakeClock();
+  await using server = await start({ credentials: { kind: "tls", tls: mutualTls() }, clock, drainGraceMs: 1000 });
+  await using client = tlsClient(server.port, clientMaterial);
+  const first = await peerOf(client);
+  clock.advance(clientMaterial.notAfter.getTime() - clock.now() - 2000);
+  expect(await peerOf(client)).toBe(first);
+  clock.advance(1000);
+  expect(await peerAfterGoodbye(client)).not.toBe(first);
+});
+
+test("when a root is withdrawn, connections that came by a client certificate are drained", async () => {
+  let pem = authority.rootPem + (await createTestAuthority("other")).rootPem;
+  let changed = () => pem.length;
+  const trust: TrustSource = {
+    roots: () => pem,
+    watch(listener) {
+      changed = () => {
+        listener();
+        return pem.length;
+      };
+      return () => pem.length;
+    },
+  };
+  const tls = mutualTls();
+  if (tls.clients.kind !== "certificate") expect.unreachable();
+  await using server = await start({
+    credentials: { kind: "tls", tls: { ...tls, clients: { ...tls.clients, trust } } },
+  });
+  await using client = tlsClient(server.port, clientMaterial);
+  const first = await peerOf(client);
+  pem = authority.rootPem + (await createTestAuthority("third")).rootPem;
+  changed();
+  expect(await peerAfterGoodbye(client)).not.toBe(first);
 });
 
 test("a policy that refuses serves nobody", async () => {
@@ -272,6 +311,19 @@ async function httpStatus(port: number, method: string, contentType: string): Pr
   } finally {
     session.destroy();
   }
+}
+
+/** The client's own address as its call came from: another one means another connection. */
+async function peerOf(client: BytesClient): Promise<string> {
+  const { messages, status: ended } = await client.unary(Buffer.from("address"));
+  expect(ended.code).toBe(status.OK);
+  return String(messages[0]);
+}
+
+/** A call that crosses a GOAWAY is still served where it is; the one after its answer goes elsewhere. */
+async function peerAfterGoodbye(client: BytesClient): Promise<string> {
+  await peerOf(client);
+  return peerOf(client);
 }
 
 function serialOf(material: TlsMaterial): string {

@@ -1,7 +1,9 @@
+import type { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { chmod } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import { isMainThread } from "node:worker_threads";
+import type { Clock } from "../identity/clock.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import { TlsError } from "../identity/tls-error.ts";
 import { acceptTls } from "../identity/tls-server.ts";
@@ -11,6 +13,7 @@ import { type AcceptedUnder, modeAllows } from "./conformity.ts";
 import { hostPort, type ListenAddress, removeStaleSocket } from "./listen-address.ts";
 import type { ListeningMode, ListeningPolicy, ListeningPolicyFactory } from "./listening-policy.ts";
 import { type ConnectionSettings, ServerConnection } from "./server-connection.ts";
+import { watchTrust } from "./trust-watch.ts";
 
 /** How one address is listened on. */
 export interface ListenerSettings extends ConnectionSettings {
@@ -20,6 +23,12 @@ export interface ListenerSettings extends ConnectionSettings {
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
   readonly drainGraceMs: number;
+  readonly clock: Clock;
+}
+
+interface Accepted extends AcceptedUnder {
+  /** Calls off the drain at the client certificate's end. */
+  readonly forgetExpiry: () => void;
 }
 
 const refusal: ListeningMode = { kind: "refuse", reason: "the server is starting" };
@@ -38,11 +47,12 @@ export class Listener {
   readonly address: string;
   private readonly server: NetServer;
   private readonly settings: ListenerSettings;
-  private readonly connections = new Map<ServerConnection, AcceptedUnder>();
+  private readonly connections = new Map<ServerConnection, Accepted>();
   /** Sockets within their TLS handshake. */
   private readonly handshakes = new Set<AbortController>();
   private policy: ListeningPolicy | undefined = undefined;
   private listening = true;
+  private stopTrustWatch: () => void = nothing;
   /** Resolved when, after `unbind`, the last connection is gone. */
   private readonly whenIdle = Promise.withResolvers<void>();
 
@@ -92,6 +102,7 @@ export class Listener {
     this.listening = false;
     this.server.close();
     this.policy?.close();
+    this.stopTrustWatch();
     for (const handshake of this.handshakes) handshake.abort();
   }
 
@@ -114,10 +125,24 @@ export class Listener {
   private follow(policy: ListeningPolicy): void {
     this.policy = policy;
     policy.watch(() => this.onPolicyChange());
+    this.followTrust();
+  }
+
+  private followTrust(): void {
+    this.stopTrustWatch();
+    const { mode } = this;
+    this.stopTrustWatch = mode.kind === "tls" ? watchTrust(mode.credentials, () => this.onRootGone()) : nothing;
+  }
+
+  private onRootGone(): void {
+    for (const [connection, { certificate }] of [...this.connections]) {
+      if (certificate !== undefined) connection.drain(this.settings.drainGraceMs);
+    }
   }
 
   private onPolicyChange(): void {
     if (!this.listening) return;
+    this.followTrust();
     const { mode } = this;
     for (const [connection, accepted] of [...this.connections]) {
       if (!modeAllows(mode, accepted)) connection.drain(this.settings.drainGraceMs);
@@ -146,13 +171,27 @@ export class Listener {
 
   private serve(socket: Socket, peer: CallPeer, mode: ListeningMode): void {
     const connection = new ServerConnection(socket, peer, this.settings, (gone) => this.remove(gone));
-    this.connections.set(connection, { mode, certificate: peer.certificate });
+    const forgetExpiry = this.drainAtExpiry(connection, peer.certificate);
+    this.connections.set(connection, { mode, certificate: peer.certificate, forgetExpiry });
+  }
+
+  /** No connection outlives what its client proved itself with: the grace ends with the certificate. */
+  private drainAtExpiry(connection: ServerConnection, certificate: X509Certificate | undefined): () => void {
+    if (certificate === undefined) return nothing;
+    const { clock, drainGraceMs } = this.settings;
+    const delayMs = certificate.validToDate.getTime() - clock.now() - drainGraceMs;
+    return clock.schedule(Math.max(0, delayMs), () => connection.drain(drainGraceMs));
   }
 
   private remove(connection: ServerConnection): void {
+    this.connections.get(connection)?.forgetExpiry();
     this.connections.delete(connection);
     if (this.connections.size === 0 && !this.listening) this.whenIdle.resolve();
   }
+}
+
+function nothing(): void {
+  // Nothing is watched.
 }
 
 function ignoreSocketError(): void {

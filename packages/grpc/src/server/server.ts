@@ -1,4 +1,5 @@
 import type { Http2Limits } from "../http2/options.ts";
+import { type Clock, systemClock } from "../identity/clock.ts";
 import type { PlainServerCredentials, ServerCredentials } from "../identity/credentials.ts";
 import { defaultMaxReceiveMessageBytes } from "../rpc/message-framing.ts";
 import type { ServerMethod } from "../rpc/server-call.ts";
@@ -30,6 +31,8 @@ export interface ServerOptions {
   readonly onHandlerError?: HandlerErrorListener;
   /** What a client's connection may ask of this server; see `Http2Limits`. */
   readonly limits?: Partial<Http2Limits>;
+  /** When certificates end; tests pass their own. */
+  readonly clock?: Clock;
 }
 
 /** Where a server listens. */
@@ -77,6 +80,7 @@ export function listenerSettings(
     maxConnections: options.maxConnections ?? 10_000,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
     drainGraceMs: options.drainGraceMs ?? 10_000,
+    clock: options.clock ?? systemClock,
     http2: options.limits === undefined ? {} : { limits: options.limits },
   };
 }
