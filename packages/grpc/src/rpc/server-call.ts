@@ -13,6 +13,8 @@ import { Status } from "./status.ts";
 import { encodeStatusMessage } from "./status-message.ts";
 import { parseTimeout } from "./timeout.ts";
 
+// Over 300 lines: one state machine on the hot path, whose state is the call itself.
+//
 // The server's half of one gRPC call, directly on an HTTP/2 stream (gRPC over HTTP/2, "Responses").
 //
 //   http2 ── onStream ──▶ ServerCall ── onMessage, onHalfClose ──▶ ServerMethod (one per method, not per call)
