@@ -28,6 +28,7 @@ export { parseSpiffeId, type SpiffeId, workloadSpiffeId } from "./identity/spiff
 export { staticIdentity, staticRoots } from "./identity/static-source.ts";
 export { TlsError } from "./identity/tls-error.ts";
 export * from "./index.ts";
+export { type RegisteredListener, RegistrySession } from "./registration/registry-session.ts";
 export { hostPort, parseListenAddress } from "./server/listen-address.ts";
 export {
   type BoundAddress,

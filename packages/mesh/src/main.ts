@@ -1,2 +1,3 @@
-import { typeUrls } from "@weft/xds-api";
-console.log(process.version, typeUrls.listener);
+import { runProgram } from "./cli/program.ts";
+
+await runProgram(process.argv);

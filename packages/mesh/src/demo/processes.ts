@@ -25,6 +25,8 @@ export interface Running {
   readonly name: string;
   readonly pid: number;
   readonly ready: ReadyLine;
+  /** What it printed after its ready line (the last 64 KiB). */
+  output(): string;
   /** What it wrote to standard error so far (the last 64 KiB). */
   log(): string;
   /** Sends `signal` and resolves when the process has ended; at once where it had. */
@@ -55,12 +57,13 @@ export class Processes {
     const child = this.#spawn([...args, "-o", "json"], options);
     const name = options.name ?? args[0] ?? "weft";
     const log = collect(child.stderr, 65_536);
+    const stdout = collect(child.stdout, 65_536);
     const ready = await firstLine(child, name, log);
-    child.stdout?.resume();
     return {
       name,
       pid: child.pid ?? 0,
       ready,
+      output: () => stdout().slice(stdout().indexOf("\n") + 1),
       log,
       stop: (signal = "SIGTERM") => stop(child, signal),
     };
@@ -105,7 +108,7 @@ async function firstLine(child: ChildProcess, name: string, log: () => string): 
 
 async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, "exit");
+  const ended = once(child, "close");
   child.kill(signal);
   const lastResort = setTimeout(() => child.kill("SIGKILL"), 5000);
   await ended;

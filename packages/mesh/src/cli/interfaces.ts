@@ -1,0 +1,20 @@
+import { Command } from "commander";
+import { admin } from "./admin-options.ts";
+import { dataOption, outputOption } from "./options.ts";
+import { type OutputFormat, table } from "./output.ts";
+
+export function interfacesCommand(): Command {
+  return new Command("interfaces")
+    .description("the interfaces that clients can dial by name, whose they are, and how many instances serve them")
+    .addOption(dataOption())
+    .addOption(outputOption(["text", "json"]))
+    .action(async (flags: { readonly data: string; readonly output: OutputFormat }) => {
+      const interfaces = await admin(flags.data).interfaces();
+      if (flags.output === "json") {
+        process.stdout.write(`${JSON.stringify(interfaces, null, 2)}\n`);
+        return;
+      }
+      const rows = interfaces.map(({ name, namespace, instances }) => [name, namespace, String(instances.length)]);
+      process.stdout.write(table(["INTERFACE", "NAMESPACE", "INSTANCES"], rows, "no interface has been exported"));
+    });
+}

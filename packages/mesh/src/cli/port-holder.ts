@@ -1,0 +1,44 @@
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/**
+ * Who listens on a local TCP port: `node (pid 4711)`, or undefined where the system doesn't tell (it is not Linux, or the
+ * process is another user's).
+ */
+export function portHolder(port: number): string | undefined {
+  try {
+    const inode = listeningInode(port);
+    return inode === undefined ? undefined : processWithSocket(inode);
+  } catch {
+    // Only a nicety of an error message: without /proc there is none.
+    return undefined;
+  }
+}
+
+const listenState = "0A";
+
+function listeningInode(port: number): string | undefined {
+  const wanted = port.toString(16).toUpperCase().padStart(4, "0");
+  for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
+    for (const line of readFileSync(table, "utf8").split("\n").slice(1)) {
+      const [, local = "", , state, , , , , , inode] = line.trim().split(/\s+/);
+      if (state === listenState && local.endsWith(`:${wanted}`)) return inode;
+    }
+  }
+  return undefined;
+}
+
+function processWithSocket(inode: string): string | undefined {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    if (hasSocket(pid, inode)) return `${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (pid ${pid})`;
+  }
+  return undefined;
+}
+
+function hasSocket(pid: string, inode: string): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`);
+  } catch {
+    // It ended meanwhile, or is another user's.
+    return false;
+  }
+}

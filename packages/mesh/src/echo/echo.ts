@@ -1,0 +1,62 @@
+import { createServer, insecure, type Server, xdsServerCredentials } from "@weft/grpc";
+import { createHealth, type Health } from "@weft/grpc/platform";
+import { EchoTestServiceDefinition } from "@weft/xds-api/echo/echo";
+import { HealthDefinition } from "@weft/xds-api/grpc/health/v1/health";
+import { type EchoInstance, echoResponse } from "./echo-handler.ts";
+import { forwardEcho } from "./forward.ts";
+import { parseForwardRequest } from "./forward-request.ts";
+
+export interface EchoOptions {
+  readonly instance: EchoInstance;
+  /** Addresses (`host:port`) served in plaintext, without the mesh: what a tester calls ForwardEcho on. */
+  readonly grpc: readonly string[];
+  /** Addresses whose listeners come from the control plane and that are registered with it. */
+  readonly xds: readonly string[];
+}
+
+export interface Echo {
+  readonly grpcPorts: readonly number[];
+  readonly xdsPorts: readonly number[];
+  /** Stops taking calls, lets running ones end for `graceMs`. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Starts the echo application of Istio's proxyless guide: `proto.EchoTestService` on every address.
+ *
+ * Rejects, with everything closed again, when an address cannot be bound or the control plane refuses it.
+ */
+export async function startEcho(options: EchoOptions): Promise<Echo> {
+  const servers: Server[] = [];
+  const health = createHealth();
+  const listenAll = async (addresses: readonly string[], xds: boolean): Promise<number[]> => {
+    const ports: number[] = [];
+    for (const address of addresses) {
+      const server = xds ? createServer({ xds: true, credentials: xdsServerCredentials(insecure) }) : createServer();
+      servers.push(server);
+      const own = { port: 0 };
+      addEcho(server, options.instance, own, health);
+      own.port = (await server.listen(address)).port;
+      ports.push(own.port);
+    }
+    return ports;
+  };
+  const close = async (graceMs?: number): Promise<void> => {
+    health.shutDown();
+    await Promise.all(servers.map((server) => server.close(graceMs)));
+  };
+  try {
+    return { grpcPorts: await listenAll(options.grpc, false), xdsPorts: await listenAll(options.xds, true), close };
+  } catch (error) {
+    await close(0);
+    throw error;
+  }
+}
+
+function addEcho(server: Server, instance: EchoInstance, own: { readonly port: number }, health: Health): void {
+  server.add(EchoTestServiceDefinition, {
+    echo: async (request, context) => echoResponse(request, context, instance, own.port),
+    forwardEcho: async (request, context) => await forwardEcho(parseForwardRequest(request), context.signal),
+  });
+  server.add(HealthDefinition, health.handlers);
+}
