@@ -83,14 +83,19 @@ export class RotatingSource implements IdentitySource {
     try {
       material = await this.#ask();
     } catch (error) {
-      if (!this.#ended.signal.aborted) this.#next((error as Error).message, this.#retryDelayMs());
+      if (this.#ended.signal.aborted) return;
+      const delayMs = this.#retryDelayMs();
+      this.#schedule(delayMs);
+      this.#report((error as Error).message, delayMs);
       return;
     }
     if (this.#ended.signal.aborted) return;
     this.#failures = 0;
     this.#request = undefined;
-    this.#next(undefined, this.#renewalDelayMs(material.notAfter));
+    const delayMs = this.#renewalDelayMs(material.notAfter);
+    this.#schedule(delayMs);
     this.#state.swap(material, material.rootsPem);
+    this.#report(undefined, delayMs);
   }
 
   async #ask(): Promise<TlsMaterial> {
@@ -113,8 +118,11 @@ export class RotatingSource implements IdentitySource {
     }
   }
 
-  #next(lastError: string | undefined, delayMs: number): void {
+  #schedule(delayMs: number): void {
     this.#cancelTimer = this.#clock.schedule(delayMs, () => void this.#renew());
+  }
+
+  #report(lastError: string | undefined, delayMs: number): void {
     this.#state.report(lastError, new Date(this.#clock.now() + delayMs));
   }
 
