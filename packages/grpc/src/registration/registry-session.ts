@@ -130,6 +130,11 @@ export class RegistrySession {
 
   async #remove(entry: Entry, limitMs: number): Promise<void> {
     if (!this.#entries.delete(entry)) return;
+    for (const waiter of [...this.#waiters]) {
+      if (waiter.entry !== entry) continue;
+      this.#waiters.delete(waiter);
+      waiter.reject(new RpcError("CANCELLED", `${entry.listener.boundAddress} is no longer registered`));
+    }
     const isLast = this.#entries.size === 0;
     let cancel: (() => void) | undefined;
     const limit = new Promise<void>((resolve) => {

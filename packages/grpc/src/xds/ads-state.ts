@@ -1,6 +1,6 @@
 // The client's side of one ADS stream after another as a state machine (state of the world; gRFC A27, A46, A57): what is
 // subscribed, what came, what to acknowledge and what to ask next. It does no I/O and has no clock: the stream feeds it
-// events with the time and sends what `takeRequests` gives.
+// events with the time and sends what `takeRequests` gives. Over 300 lines, as one machine with one set of invariants.
 import { isDeepStrictEqual } from "node:util";
 import { unpack } from "@weft/xds-api";
 import { Resource } from "@weft/xds-api/envoy/service/discovery/v3/discovery";

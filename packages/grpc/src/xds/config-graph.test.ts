@@ -1,8 +1,9 @@
 import { typeUrls } from "@weft/xds-api";
 import { describe, expect, test } from "vitest";
+import { ManualClock } from "../subchannel/testing/manual-clock.ts";
 import { ConfigGraph, type ConfigView } from "./config-graph.ts";
 import { any, cluster, endpoints, listener, route, routeConfiguration, serverListener } from "./testing/resources.ts";
-import { ManualClock, ScriptedTransport, settled } from "./testing/scripted-transport.ts";
+import { ScriptedTransport, settled } from "./testing/scripted-transport.ts";
 import { XdsClient } from "./xds-client.ts";
 
 const { listener: lds, routeConfiguration: rds, cluster: cds, clusterLoadAssignment: eds } = typeUrls;
@@ -94,7 +95,7 @@ describe("the answer that there is nothing", () => {
     const { view, plane, clock } = await follow();
     plane.connect();
     await settled();
-    clock.pass(15_000);
+    clock.advance(15_000);
     await settled();
     expect(view()).toMatchObject({
       kind: "failed",
@@ -164,7 +165,7 @@ describe("the answer that there is nothing", () => {
     await settled();
     plane.respond(eds, any.endpoints(endpoints("a", 1)));
     await settled();
-    clock.pass(15_000);
+    clock.advance(15_000);
     await settled();
     expect(clusterKinds(view())).toEqual({ a: "ready", b: "failed" });
   });
@@ -189,7 +190,7 @@ describe("a new route table", () => {
     const { view, plane, clock } = await serving();
     plane.respond(rds, any.routes(routeConfiguration("routes", [route("gone"), route("a")])));
     await settled();
-    clock.pass(15_000);
+    clock.advance(15_000);
     await settled();
     expect(clusterKinds(view())).toEqual({ gone: "failed", a: "ready" });
   });
@@ -250,7 +251,7 @@ describe("while the control plane is down", () => {
     const { view, plane, clock } = await serving();
     plane.fail();
     await settled();
-    clock.pass(600_000);
+    clock.advance(600_000);
     await settled();
     expect(clusterKinds(view())).toEqual({ a: "ready" });
   });
@@ -259,7 +260,7 @@ describe("while the control plane is down", () => {
     const { view, plane, clock } = await follow();
     plane.fail();
     await settled();
-    clock.pass(60_000);
+    clock.advance(60_000);
     await settled();
     expect(view()).toMatchObject({ kind: "waiting", problem: {} });
   });
@@ -267,7 +268,7 @@ describe("while the control plane is down", () => {
   test("the next stream asks for everything again, and its news arrive", async () => {
     const { view, plane, clock } = await serving();
     plane.fail();
-    clock.pass(1_000);
+    clock.advance(1_000);
     plane.connect();
     await settled();
     expect([lds, rds, cds, eds].map((type) => plane.asked(type))).toEqual([["echo"], ["routes"], ["a"], ["a"]]);
@@ -294,5 +295,5 @@ test("closing it ends all it asked for, and with the last one the stream", async
   graph.close();
   await settled();
   expect(plane.isOpen).toBe(false);
-  expect(clock.pending).toBe(0);
+  expect(clock.pendingMs).toEqual([]);
 });

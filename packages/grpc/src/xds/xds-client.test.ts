@@ -1,8 +1,9 @@
 import { typeUrls } from "@weft/xds-api";
 import { describe, expect, test } from "vitest";
+import { ManualClock } from "../subchannel/testing/manual-clock.ts";
 import { listenerType } from "./resource-type.ts";
 import { any, listener } from "./testing/resources.ts";
-import { ManualClock, ScriptedTransport, settled } from "./testing/scripted-transport.ts";
+import { ScriptedTransport, settled } from "./testing/scripted-transport.ts";
 import { type Refusal, XdsClient } from "./xds-client.ts";
 
 const lds = typeUrls.listener;
@@ -33,7 +34,7 @@ describe("reconnecting", () => {
       plane.fail();
       let delayMs = 0;
       while (!plane.isOpen) {
-        clock.pass(100);
+        clock.advance(100);
         delayMs += 100;
       }
       delays.push(delayMs);
@@ -45,22 +46,22 @@ describe("reconnecting", () => {
     const { plane, clock } = await start("a");
     for (let attempt = 0; attempt < 5; attempt++) {
       plane.fail();
-      clock.pass(60_000);
+      clock.advance(60_000);
     }
     plane.connect();
     plane.respond(lds, good("a"));
     plane.fail();
-    clock.pass(200);
+    clock.advance(200);
     expect(plane.isOpen).toBe(true);
     plane.fail();
-    clock.pass(1_000);
+    clock.advance(1_000);
     expect(plane.isOpen).toBe(true);
   });
 
   test("waits for the connection itself once the reason was told", async () => {
     const { plane, clock } = await start("a");
     plane.fail();
-    clock.pass(1_000);
+    clock.advance(1_000);
     expect(plane.openedWith).toEqual([false, true]);
   });
 

@@ -21,7 +21,7 @@ export function xdsPlaneOf(controlPlane: ControlPlane): XdsPlane {
       client: new XdsClient({
         transport: channelTransport(controlPlane),
         environment: { hasCertificateProvider: (name) => controlPlane.certificateProvider(name) !== undefined },
-        onRefusal: warnOfRefusal,
+        onRefusal: refusalWarner(),
       }),
       tls: new ClusterTlsCache(controlPlane),
     };
@@ -30,7 +30,15 @@ export function xdsPlaneOf(controlPlane: ControlPlane): XdsPlane {
   return plane;
 }
 
-/** A configuration that isn't in force is the operator's to know, also where nobody looks at the control plane. */
-function warnOfRefusal({ reason }: Refusal): void {
-  process.emitWarning(`refused what the control plane sent: ${reason}`, { type: "XdsWarning", code: "WEFT_XDS_NACK" });
+/** A configuration that isn't in force is the operator's to know, also where nobody looks at the control plane; once each. */
+function refusalWarner(): (refusal: Refusal) => void {
+  const told = new Map<string, string>();
+  return ({ typeUrl, reason }) => {
+    if (told.get(typeUrl) === reason) return;
+    told.set(typeUrl, reason);
+    process.emitWarning(`refused what the control plane sent: ${reason}`, {
+      type: "XdsWarning",
+      code: "WEFT_XDS_NACK",
+    });
+  };
 }

@@ -1,7 +1,6 @@
 import { message } from "@weft/xds-api";
 import { type DiscoveryRequest, DiscoveryResponse } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import type { Any } from "@weft/xds-api/google/protobuf/any";
-import type { Clock } from "../../identity/clock.ts";
 import { RpcError } from "../../rpc/error.ts";
 import type { AdsStreamListener, AdsTransport } from "../ads-transport.ts";
 
@@ -49,38 +48,6 @@ export class ScriptedTransport implements AdsTransport {
   /** The names last asked for, of one type. */
   asked(typeUrl: string): readonly string[] | undefined {
     return this.requests.findLast((request) => request.typeUrl === typeUrl)?.resourceNames;
-  }
-}
-
-/** Time that passes when told to. */
-export class ManualClock implements Clock {
-  #nowMs = 0;
-  readonly #timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
-
-  now(): number {
-    return this.#nowMs;
-  }
-
-  schedule(delayMs: number, run: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, run };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  pass(ms: number): void {
-    const endMs = this.#nowMs + ms;
-    for (;;) {
-      const [next] = [...this.#timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs);
-      if (next === undefined) break;
-      this.#timers.delete(next);
-      this.#nowMs = next.atMs;
-      next.run();
-    }
-    this.#nowMs = endMs;
-  }
-
-  get pending(): number {
-    return this.#timers.size;
   }
 }
 
