@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -8,6 +9,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",
-    reporters: ["default", "./scripts/closing-line.ts"],
+    reporters: ["default", join(import.meta.dirname, "scripts", "closing-line.ts")],
   },
 });

@@ -35,7 +35,10 @@ const figure = (value: number): string =>
 /** Prints the rows as a table, or with `json` as one line of JSON at the end. Returns the exit code: 1 when a bar is missed. */
 export function report(bench: string, rows: readonly Row[], leftOut: readonly string[], json: boolean): number {
   const cpu = cpus()[0]?.model ?? "unknown";
-  const table = new Table({ head: ["id", "ours", "peer", "unit", "ratio", "bar", ""], style: { head: [], border: [] } });
+  const table = new Table({
+    head: ["id", "ours", "peer", "unit", "ratio", "bar", ""],
+    style: { head: [], border: [] },
+  });
   for (const row of rows) {
     const peer = `${figure(row.peer)} ${row.peerName}`;
     const verdict = row.met ? "met" : "MISSED";

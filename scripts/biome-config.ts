@@ -67,7 +67,7 @@ export function biomeConfig(): object {
     },
     overrides: [
       {
-        includes: ["vitest.config.ts", "scripts/closing-line.ts"],
+        includes: ["**/vitest.config.ts", "scripts/closing-line.ts"],
         linter: { rules: { style: { noDefaultExport: "off" } } },
       },
       ...Object.keys(levels).flatMap(folderOverrides),

@@ -75,7 +75,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     trustDomain: options.trustDomain,
     nowMs,
   });
-  const tokens = new JoinTokens(store.tokens, authority.rootDer, clock);
+  const tokens = new JoinTokens({ table: store.tokens, rootDer: authority.rootDer, clock });
   const sources = started.use(await openSources({ store, clock, directories: options.directories, settings }));
   const catalog = new Catalog<Audience>(sources.snapshot, meshTranslators);
   const discovery = createDiscovery<Audience, Identity | undefined>({

@@ -1,9 +1,9 @@
+import { isIP } from "node:net";
 import { boundsExtension } from "../authn/bounds-extension.ts";
 import type { Bounds } from "../authn/identity.ts";
 import {
   certificatePem,
   createIntermediate,
-  createLeaf,
   createRoot,
   issueLeaf,
   type KeyedCertificate,
@@ -33,16 +33,9 @@ export interface AuthorityOptions {
 
 /** What something stops without. */
 export interface CertificateSummary {
-  readonly name: "root" | "intermediate" | "control-plane";
+  readonly name: "root" | "intermediate";
   readonly subject: string;
   readonly notAfterMs: number;
-}
-
-/** The control plane's own key and chain (leaf, intermediate, root: a client that knows only the root's hash needs to see the root). */
-export interface OwnCertificate {
-  readonly privateKeyPem: string;
-  readonly certificateChainPem: string;
-  readonly rootsPem: string;
 }
 
 /** The SPIFFE id of the control plane of a trust domain: what clients demand of whoever answers on port 15012. */
@@ -68,7 +61,7 @@ export async function openAuthority(options: AuthorityOptions): Promise<Authorit
   return new Authority(options, root, intermediate);
 }
 
-/** Signs workload certificates. Its keys stay inside: nothing here returns one but `own`, which is no authority's. */
+/** Signs workload certificates. Its keys stay inside: nothing here returns one. */
 export class Authority {
   readonly #options: AuthorityOptions;
   readonly #root: KeyedCertificate;
@@ -103,19 +96,20 @@ export class Authority {
     return [certificatePem(leaf), certificatePem(this.#intermediate.certificate), this.rootPem];
   }
 
-  /** A new certificate for the control plane's own TLS port, under its SPIFFE id and `hosts`. */
-  async own(hosts: readonly string[]): Promise<OwnCertificate> {
+  /**
+   * The chain for the control plane's own TLS port: its SPIFFE id and `hosts`.
+   *
+   * The root stands in it twice, as a source of identities reads chains: the last is what is trusted, the one before is
+   * shown in handshakes, where a client that knows only the root's hash looks for it.
+   */
+  async signOwn(request: SigningRequest, hosts: readonly string[]): Promise<string[]> {
     const names = [
       { type: "url" as const, value: controlPlaneSpiffeId(this.#options.trustDomain) },
-      ...hosts.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? ("ip" as const) : ("dns" as const), value })),
+      ...hosts.map((value) => ({ type: isIP(value) === 0 ? ("dns" as const) : ("ip" as const), value })),
     ];
-    const leaf = await createLeaf(this.#intermediate, names, this.#lasting(ownMs));
-    const chain = [leaf.certificate, this.#intermediate.certificate, this.#root.certificate];
-    return {
-      privateKeyPem: leaf.privateKeyPem,
-      certificateChainPem: chain.map(certificatePem).join(""),
-      rootsPem: this.rootPem,
-    };
+    const leaf = await issueLeaf(this.#intermediate, request.publicKey, names, this.#lasting(ownMs), []);
+    const intermediate = certificatePem(this.#intermediate.certificate);
+    return [certificatePem(leaf), intermediate, this.rootPem, this.rootPem];
   }
 
   certificates(): CertificateSummary[] {

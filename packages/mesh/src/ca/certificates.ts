@@ -53,16 +53,6 @@ export async function createIntermediate(root: KeyedCertificate, validity: Valid
   return keyed(certificate, keys);
 }
 
-/** A leaf with a key of its own, for the control plane itself. */
-export async function createLeaf(
-  issuer: KeyedCertificate,
-  names: x509.JsonGeneralNames,
-  validity: Validity,
-): Promise<KeyedCertificate> {
-  const keys = await newKeys();
-  return keyed(await issueLeaf(issuer, keys.publicKey, names, validity, []), keys);
-}
-
 /**
  * A leaf for `publicKey`: for both ends of TLS and for nothing else, its names in the SAN alone (the subject is empty,
  * so that the SAN is critical: RFC 5280 §4.2.1.6).

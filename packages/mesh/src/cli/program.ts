@@ -22,6 +22,7 @@ export function program(): Command {
   const weft = new Command("weft")
     .description("a proxyless service mesh for gRPC")
     .version(version, "-V, --version", "print the version")
+    .enablePositionalOptions()
     .showSuggestionAfterError()
     .showHelpAfterError("(weft <command> --help explains)");
   for (const command of [

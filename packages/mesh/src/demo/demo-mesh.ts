@@ -81,13 +81,14 @@ export class DemoMesh {
     return finished.stdout;
   }
 
-  /** The environment with which a process joins as `serviceAccount`, with labels within what its token allows. */
+  /** The environment with which a process joins as `serviceAccount` with `labels` (`k=v,k=v`). */
   async joinEnvironment(serviceAccount: string, labels = ""): Promise<Record<string, string>> {
-    let token = this.#tokens.get(serviceAccount);
+    const key = `${serviceAccount} ${labels}`;
+    let token = this.#tokens.get(key);
     if (token === undefined) {
-      const args = ["--namespace", namespace, "--service-account", serviceAccount, "--label", "app=*,version=*"];
-      token = (JSON.parse(await this.weftOk("token", "create", ...args, "-o", "json")) as { token: string }).token;
-      this.#tokens.set(serviceAccount, token);
+      const args = ["token", "create", "--namespace", namespace, "--service-account", serviceAccount];
+      token = (await this.weftOk(...args, ...(labels === "" ? [] : ["--label", labels]))).trim();
+      this.#tokens.set(key, token);
     }
     return { WEFT_CONTROL_PLANE: this.controlPlaneAddress, WEFT_TOKEN: token, WEFT_LABELS: labels };
   }
@@ -125,10 +126,14 @@ export class DemoMesh {
   }
 }
 
-/** What the guides do with grpcurl: ForwardEcho on an instance's plaintext port; its output elements. */
-export async function forwardEcho(from: EchoProcess, url: string, count = 0): Promise<readonly string[]> {
+/**
+ * What the guides do with grpcurl: ForwardEcho on an instance's plaintext port; its output elements.
+ *
+ * With `qps` the calls are spread; without, all of a small batch may be answered over whichever connection stood first.
+ */
+export async function forwardEcho(from: EchoProcess, url: string, count = 0, qps = 0): Promise<readonly string[]> {
   await using client = createClient(EchoTestServiceDefinition, `127.0.0.1:${from.grpcPort}`);
-  const request = message(ForwardEchoRequest, { url, count, timeoutMicros: 30_000_000n });
+  const request = message(ForwardEchoRequest, { url, count, qps, timeoutMicros: 30_000_000n });
   const reply = await client.forwardEcho(request, { timeoutMs: 40_000, waitForReady: true });
   return reply.output;
 }

@@ -34,7 +34,7 @@ export async function startAndCall(mesh: DemoMesh, narrator: Narrator): Promise<
   await mesh.startControlPlane();
   const [v1, v2] = await Promise.all([mesh.joinEcho("v1"), mesh.joinEcho("v2")]);
   narrator.explain(`echo v1 serves on port ${v1.xdsPort}, v2 on ${v2.xdsPort}; v1 now calls ${echoTarget} five times:`);
-  const output = await forwardEcho(v1, echoTarget, 5);
+  const output = await forwardEcho(v1, echoTarget, 5, 20);
   narrator.show(grep(output, "Hostname"));
   const versions = new Set(output.map((element) => field(element, "ServiceVersion")));
   narrator.check("five calls reach both versions", output.length === 5 && versions.has("v1") && versions.has("v2"));
