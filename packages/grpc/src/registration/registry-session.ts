@@ -3,6 +3,7 @@
 //   add() ─► STARTING ─ accepted ─► serve() ─► SERVING ─ published ─► … ─► remove(): out of the list, or Drain with the last
 //
 // Every message is the whole list, so that a broken stream is mended by opening another and saying it again.
+// A little over 300 lines: the list, who waits for its answers and the stream that carries it are one state.
 import { message } from "@weft/xds-api";
 import { type Down, Exports, Hello, Listener, Listener_State } from "@weft/xds-api/weft/registry/v1/registry";
 import type { RegistrationAccess } from "../control-plane/control-plane.ts";
