@@ -33,8 +33,8 @@ export class FrameBudget {
 }
 
 /**
- * How many streams a peer may break off: each costs one, each that ends normally pays one back, and a tenth of the limit comes
- * back every second. So cancelling half of all calls is fine for ever, and opening streams only to reset them is not.
+ * How many streams a peer may break off: each costs one, each that ends normally pays one back, and the limit comes back
+ * every second. So cancelling half of all calls is fine for ever, and opening streams only to reset them soon is not.
  */
 export class ResetBudget {
   readonly #limit: number;
@@ -53,7 +53,7 @@ export class ResetBudget {
     this.#left -= 1;
     if (this.#left >= 0) return true;
     const now = this.#clock.now();
-    const refill = Math.floor(((now - this.#since) / 1000) * (this.#limit / 10));
+    const refill = Math.floor(((now - this.#since) / 1000) * this.#limit);
     this.#left = Math.min(this.#limit, refill) - 1;
     this.#since = now;
     return this.#left >= 0;

@@ -1,7 +1,7 @@
 /** How a stream that is gone had ended. */
 export const Ending = { unknown: 0, byUs: 1, byPeer: 2, normal: 3 } as const;
 
-const remembered = 256;
+const remembered = 64;
 
 /**
  * Remembers how the last streams ended: frames that were under way when we reset a stream are ignored, frames after the peer's own

@@ -36,6 +36,7 @@ import { Http2Stream, StreamFlag, type StreamHandler } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
 import { Wait, Watchdog } from "./watchdog.ts";
 
+const noBytes = Buffer.allocUnsafeSlow(0);
 const maxSettingsParameters = 64;
 // first word of PING payloads, so that an acknowledgement tells what asked
 const pingOwner = 0x77656674;
@@ -115,7 +116,7 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
   #blockStreamId = 0;
   #blockFlags = 0;
   #blockFrames = 0;
-  #block: Buffer = Buffer.allocUnsafeSlow(0);
+  #block: Buffer = noBytes;
   #blockBytes = 0;
   #selfDependentId = 0;
 
@@ -206,11 +207,11 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
   request(handler: StreamHandler, head: HeaderTemplate, rest: HeaderList, endStream: boolean): Http2Stream {
     if (!this.canOpenStream) throw new Error("connection can't open a stream now");
     // before anything changes: it throws
-    this.#sender.assertSendable(head, rest);
+    const maxBytes = this.#sender.assertSendable(head, rest);
     const stream = new Http2Stream(this.#nextId, this.#sender.initialWindow, handler);
     this.#nextId += 2;
     this.#streams.add(stream);
-    this.#sender.sendHeaders(stream, head, rest, endStream);
+    this.#sender.sendSendable(stream, head, rest, maxBytes, endStream);
     if (this.#nextId > maxStreamId) this.#handler.onGoaway(ErrorCode.NO_ERROR, "stream ids are used up");
     return stream;
   }
@@ -480,7 +481,7 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
     if (!this.#keepBlock(bytes, start, end) || (flags & FrameFlag.endHeaders) === 0) return;
     this.#blockStreamId = 0;
     const block = this.#block;
-    this.#block = Buffer.allocUnsafeSlow(0);
+    this.#block = noBytes;
     this.#onBlock(streamId, (this.#blockFlags & FrameFlag.endStream) !== 0, block, 0, this.#blockBytes);
   }
 
@@ -705,10 +706,7 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
     const high = readUint32(bytes, start);
     const low = readUint32(bytes, start + 4);
     if ((flags & FrameFlag.ack) !== 0) return void this.#onPingAck(high, low);
-    if (this.#sender.framesSent > 0) {
-      this.#sender.framesSent = 0;
-      this.#pingBudget.reset();
-    }
+    this.#noteProgress();
     if (!this.#pingBudget.take()) {
       return void this.#fail(ErrorCode.ENHANCE_YOUR_CALM, "too_many_pings", "ping-flood");
     }
@@ -841,7 +839,7 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
     if (this.#isServer && (ending === Ending.byPeer || ending === Ending.normal)) {
       this.#sender.sendRstStream(streamId, ErrorCode.STREAM_CLOSED);
       this.#countReset();
-    } else {
+    } else if (this.#isServer && ending === Ending.unknown) {
       this.#countUseless();
     }
   }
@@ -859,7 +857,16 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
     return this.#fail(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that carry nothing", "empty-frame-flood");
   }
 
+  /** Some frames come along with every call, or race with its end: only without calls they are a flood. */
+  #noteProgress(): void {
+    if (this.#sender.framesSent === 0) return;
+    this.#sender.framesSent = 0;
+    this.#pingBudget.reset();
+    this.#uselessBudget.reset();
+  }
+
   #countUseless(): void {
+    this.#noteProgress();
     if (this.#uselessBudget.take()) return;
     this.#fail(ErrorCode.ENHANCE_YOUR_CALM, "too many frames to no purpose", "control-frame-flood");
   }

@@ -59,6 +59,8 @@ export function isValue(value: string): boolean {
   if (length === 0) return true;
   for (let i = 0; i < length; i += 1) {
     const c = value.charCodeAt(i);
+    // one comparison for what is printable, which is nearly everything
+    if ((c - 0x20) >>> 0 < 0x5f) continue;
     if ((c < 0x20 && c !== 0x09) || c === 0x7f || c > 0xff) return false;
   }
   return !isSpace(value.charCodeAt(0)) && !isSpace(value.charCodeAt(length - 1));
@@ -68,11 +70,15 @@ function isSpace(c: number): boolean {
   return c === 0x20 || c === 0x09;
 }
 
-/** Throws a TypeError for a field that we must not send: a caller's mistake, caught before it reaches the wire. */
-export function assertField(name: string, value: string): void {
+/** Throws a TypeError for a name that we must not send: a caller's mistake, caught before it reaches the wire. */
+export function assertName(name: string): void {
   const kind = nameKindOf(name);
   if (kind === NameKind.forbidden || kind === NameKind.unknownPseudo) {
     throw new TypeError(`"${name}" is not a header name that HTTP/2 carries`);
   }
+}
+
+/** Throws a TypeError for a value that we must not send. */
+export function assertValue(name: string, value: string): void {
   if (!isValue(value)) throw new TypeError(`value of header "${name}" has characters that HTTP/2 doesn't carry`);
 }

@@ -1,5 +1,7 @@
 import { FrameFlag, FrameType, frameHeadBytes, readUint31 } from "./frame.ts";
 
+const noBytes = Buffer.allocUnsafeSlow(0);
+
 /** What the frames of a connection are given to. Each callback may stop the reader. */
 export interface FrameSink {
   /** A frame begins; false refuses it, and reading stops. */
@@ -21,7 +23,7 @@ export interface FrameSink {
 export class FrameReader {
   isStopped = false;
   readonly #sink: FrameSink;
-  #held: Buffer = Buffer.allocUnsafeSlow(0);
+  #held: Buffer = noBytes;
   #heldBytes = 0;
   /** Bytes of the held frame that must be there before the next step. */
   #needed = 0;
@@ -145,7 +147,7 @@ export class FrameReader {
     const size = this.#heldBytes;
     this.#heldBytes = 0;
     this.#readFrame(held, 0, size);
-    if (held.length > 1024 && this.#heldBytes === 0) this.#held = Buffer.allocUnsafeSlow(0);
+    if (held.length > 1024 && this.#heldBytes === 0) this.#held = noBytes;
     return until;
   }
 }

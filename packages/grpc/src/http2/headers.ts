@@ -1,4 +1,4 @@
-import { assertField } from "./field-rules.ts";
+import { assertName, assertValue } from "./field-rules.ts";
 
 /** Header fields, flat: [name, value, name, value…]; names in lower case, pseudo-header fields first. */
 export type HeaderList = readonly string[];
@@ -15,7 +15,10 @@ export class HeaderTemplate {
   readonly maxEncodedBytes: number;
 
   constructor(headers: HeaderList) {
-    for (let i = 0; i < headers.length; i += 2) assertField(headers[i] as string, headers[i + 1] as string);
+    for (let i = 0; i < headers.length; i += 2) {
+      assertName(headers[i] as string);
+      assertValue(headers[i] as string, headers[i + 1] as string);
+    }
     this.headers = Object.freeze([...headers]);
     this.maxEncodedBytes = maxEncodedBytes(headers);
   }
@@ -44,11 +47,14 @@ export class SendableCheck {
       const value = headers[i + 1] as string;
       bytes += name.length + value.length + 12;
       const position = i >> 1;
-      if (this.#names[position] === name && this.#values[position] === value) continue;
-      assertField(name, value);
-      if (position >= 32) continue;
-      this.#names[position] = name;
-      this.#values[position] = value;
+      if (this.#names[position] !== name) {
+        assertName(name);
+        if (position < 32) this.#names[position] = name;
+      }
+      if (this.#values[position] !== value) {
+        assertValue(name, value);
+        if (position < 32) this.#values[position] = value;
+      }
     }
     return bytes;
   }

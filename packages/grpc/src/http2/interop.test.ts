@@ -1,12 +1,14 @@
 import { once } from "node:events";
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
+import { duplexPair } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { Http2Connection } from "./connection.ts";
 import { ErrorCode } from "./error.ts";
 import { HeaderTemplate } from "./headers.ts";
-import { connectClient, startEcho } from "./testing/echo.ts";
+import { connectClient, Gatherer, okHead, postHead, startEcho } from "./testing/echo.ts";
 
 const sizes = [0, 1, 100, 16_384, 16_385, 65_535, 65_536, 300_000, 4 * 1024 * 1024];
 
@@ -208,6 +210,36 @@ test("node's GOAWAY lets open calls finish and then closes our connection", asyn
   expect((await call.done).error).toBeUndefined();
   expect(await client.closed).toBeUndefined();
   expect(client.connection.canOpenStream).toBe(false);
+});
+
+test("two connections of ours talk over any pair of streams", async () => {
+  const [near, far] = duplexPair();
+  const server: Http2Connection = new Http2Connection(far, "server", {
+    onStream(stream, headers) {
+      server.sendHeaders(stream, okHead, [], false);
+      server.write(stream, undefined, Buffer.from(headers[headers.indexOf(":path") + 1] as string), true);
+      return {
+        onHeaders: () => undefined,
+        onData: () => undefined,
+        onWritable: () => undefined,
+        onClose: () => undefined,
+      };
+    },
+    onGoaway: () => undefined,
+    onCapacity: () => undefined,
+    onClose: () => undefined,
+  });
+  const client = new Http2Connection(near, "client", {
+    onStream: () => expect.fail(),
+    onGoaway: () => undefined,
+    onCapacity: () => undefined,
+    onClose: () => undefined,
+  });
+  const gatherer = new Gatherer(client);
+  gatherer.stream = client.request(gatherer, postHead, [], true);
+  expect((await gatherer.done).body.toString()).toBe("/echo");
+  client.destroy();
+  server.destroy();
 });
 
 test("our server's graceful end lets node's calls finish", async () => {

@@ -41,9 +41,9 @@ export interface Http2Limits {
   readonly maxPingFrames: number;
   /** DATA, HEADERS and CONTINUATION that carry nothing. */
   readonly maxEmptyFrames: number;
-  /** PRIORITY, unknown frames, WINDOW_UPDATE and others for streams that are gone. */
+  /** PRIORITY, unknown frames, WINDOW_UPDATE and others for streams that are gone; since this side last sent HEADERS or DATA. */
   readonly maxUselessFrames: number;
-  /** Streams that the peer resets, or makes us reset, beyond those that end normally (each of which pays one back); refills by a tenth a second. */
+  /** Streams that the peer resets, or makes us reset, beyond those that end normally (each of which pays one back); refills within a second. */
   readonly maxResets: number;
   /** Until the peer's preface and SETTINGS are here. */
   readonly prefaceTimeoutMs: number;

@@ -68,7 +68,7 @@ export class Sender {
     this.encoder = new HpackEncoder(limits.encoderTableBytes);
   }
 
-  /** Throws when a field can't be sent; `sendHeaders` may then be relied on. Returns what `sendHeaders` needs. */
+  /** Throws when a field can't be sent. Returns the bytes that the block takes at most. */
   assertSendable(head: HeaderTemplate | undefined, rest: HeaderList): number {
     const bytes = this.#restCheck.assertSendable(rest);
     return head === undefined ? bytes : bytes + head.maxEncodedBytes;
@@ -76,16 +76,26 @@ export class Sender {
 
   /** Sends a header block; with queued data before it, it waits as the stream's trailers. */
   sendHeaders(stream: Http2Stream, head: HeaderTemplate | undefined, rest: HeaderList, endStream: boolean): void {
-    const maxBytes = this.assertSendable(head, rest);
-    const { queue } = stream;
+    this.sendSendable(stream, head, rest, this.assertSendable(head, rest), endStream);
+  }
+
+  /** `sendHeaders` of fields that `assertSendable` has passed and measured. */
+  sendSendable(
+    s: Http2Stream,
+    head: HeaderTemplate | undefined,
+    rest: HeaderList,
+    maxBytes: number,
+    end: boolean,
+  ): void {
+    const { queue } = s;
     if (queue !== undefined && queue.bytes > 0) {
-      if (!endStream) throw new Error(`stream ${stream.id}: headers after data must be trailers`);
-      stream.trailersHead = head;
-      stream.trailersRest = rest;
-      stream.flags |= StreamFlag.endQueued;
+      if (!end) throw new Error(`stream ${s.id}: headers after data must be trailers`);
+      s.trailersHead = head;
+      s.trailersRest = rest;
+      s.flags |= StreamFlag.endQueued;
       return;
     }
-    this.#frameHeaders(stream, head, rest, maxBytes, endStream);
+    this.#frameHeaders(s, head, rest, maxBytes, end);
   }
 
   #frameHeaders(

@@ -1,14 +1,14 @@
 // HPACK decoding (RFC 7541). Over 300 lines because the byte-level readers share one cursor.
 //
-// Three memories make repeated blocks cheap, each bounded: whole short blocks that changed nothing; names spelled out; and,
+// Three memories make repeated blocks cheap, each bounded: runs of indexed fields that blocks start with (or consist of); names spelled out; and,
 // for each place in the tables, the last value spelled out there (a token that comes with every call is compared, not decoded).
 import { NameKind, nameKindOf } from "../field-rules.ts";
 import { FieldSection } from "./field-section.ts";
 import { decodeHuffman } from "./huffman.ts";
 import { staticLength, staticTable } from "./static-table.ts";
 
-const cachedBlockBytes = 32;
-const cachedBlocks = 16;
+const cachedRunBytes = 32;
+const cachedRuns = 16;
 const memoBytes = 16 * 1024;
 const memoNameBytes = 64;
 // memo slots: static names, places of the dynamic table, names spelled out
@@ -25,8 +25,10 @@ const badOctets = new Uint8Array(256);
 for (let c = 0; c < 0x20; c += 1) badOctets[c] = c === 0x09 ? 0 : 1;
 badOctets[0x7f] = 1;
 
+const noBytes = Buffer.allocUnsafeSlow(0);
+
 class Memo {
-  raw: Buffer = Buffer.allocUnsafeSlow(0);
+  raw: Buffer = noBytes;
   length = -1;
   isHuffman = false;
   text = "";
@@ -52,8 +54,8 @@ class Memo {
   }
 }
 
-class CachedBlock {
-  readonly bytes = new Uint8Array(cachedBlockBytes);
+class CachedRun {
+  readonly bytes = new Uint8Array(cachedRunBytes);
   length = 0;
   hash = 0;
   generation = -1;
@@ -66,7 +68,7 @@ export class HpackDecoder {
   problem = "";
   readonly #maxListBytes: number;
   readonly #section: FieldSection;
-  #bytes: Buffer = Buffer.allocUnsafeSlow(0);
+  #bytes: Buffer = noBytes;
   #at = 0;
   #end = 0;
   #valueIsValid = true;
@@ -89,7 +91,7 @@ export class HpackDecoder {
 
   #memos: (Memo | undefined)[] = [];
   #nameMemos: (Memo | undefined)[] = [];
-  #blocks: (CachedBlock | undefined)[] = [];
+  #runs: (CachedRun | undefined)[] = [];
   #memoBudget = memoBytes;
   #scratch: Buffer | undefined;
 
@@ -104,56 +106,75 @@ export class HpackDecoder {
   }
 
   /**
-   * Decodes one whole header block. The section is valid until the next call; its list is the caller's.
+   * Decodes one whole header block. The section is valid until the next call; its list may be shared and must not be changed.
    * Undefined when the block can't be decoded (`problem`): the connection's state is lost (COMPRESSION_ERROR).
    */
   decode(bytes: Buffer, start: number, end: number): FieldSection | undefined {
-    const length = end - start;
-    if (length > cachedBlockBytes || this.#maxTableBytes > this.#allowedTableBytes)
-      return this.#decodeBlock(bytes, start, end);
-    let hash = length;
-    for (let i = start; i < end; i += 1) hash = (Math.imul(hash, 31) + (bytes[i] as number)) | 0;
-    const index = (hash ^ (hash >>> 8)) & (cachedBlocks - 1);
-    const cached = this.#blocks[index];
-    const generation = this.#generation;
-    if (cached !== undefined && cached.hash === hash && cached.length === length) {
-      if (
-        cached.section !== undefined &&
-        cached.generation === generation &&
-        sameBytes(cached.bytes, bytes, start, length)
-      ) {
-        return cached.section;
-      }
-      // seen before (or a like one): this time it is worth keeping
-      const section = this.#decodeBlock(bytes, start, end);
-      if (section !== undefined && this.#generation === generation && !section.isMalformed && !section.isOverLimit) {
-        for (let i = 0; i < length; i += 1) cached.bytes[i] = bytes[start + i] as number;
-        cached.generation = generation;
-        const copy = new FieldSection(this.#maxListBytes);
-        copy.list = section.list;
-        copy.pseudo = section.pseudo;
-        copy.contentLength = section.contentLength;
-        cached.section = copy;
-      }
-      return section;
-    }
-    const noted = cached ?? new CachedBlock();
-    this.#blocks[index] = noted;
-    noted.hash = hash;
-    noted.length = length;
-    noted.section = undefined;
-    return this.#decodeBlock(bytes, start, end);
-  }
-
-  #decodeBlock(bytes: Buffer, start: number, end: number): FieldSection | undefined {
     this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
-    this.#resizes = 0;
     this.problem = "";
     const section = this.#section;
-    section.reset();
-    let sawField = false;
+    if (this.#maxTableBytes > this.#allowedTableBytes) {
+      section.reset();
+      return this.#decodeFields(section, false);
+    }
+    let at = start;
+    let hash = 0;
+    const limit = end - start > cachedRunBytes ? start + cachedRunBytes : end;
+    for (; at < limit; at += 1) {
+      const byte = bytes[at] as number;
+      if (byte < 0x80 || byte === 0xff) break;
+      hash = (Math.imul(hash, 31) + byte) | 0;
+    }
+    const length = at - start;
+    if (length === 0) {
+      section.reset();
+      return this.#decodeFields(section, false);
+    }
+    const known = this.#knownRun(hash, start, length);
+    if (known !== undefined) {
+      if (at === end) return known;
+      section.copy(known);
+      this.#at = at;
+    } else {
+      section.reset();
+    }
+    return this.#decodeFields(section, known !== undefined);
+  }
+
+  /** What a run of `length` indexed fields at `start` stands for, if it was decoded twice before under this table. */
+  #knownRun(hash: number, start: number, length: number): FieldSection | undefined {
+    const index = (hash ^ (hash >>> 8)) & (cachedRuns - 1);
+    let run = this.#runs[index];
+    const generation = this.#generation;
+    if (run === undefined) {
+      run = new CachedRun();
+      this.#runs[index] = run;
+    }
+    if (run.hash !== hash || run.length !== length || run.generation !== generation) {
+      run.hash = hash;
+      run.length = length;
+      run.generation = generation;
+      run.section = undefined;
+      return undefined;
+    }
+    if (run.section !== undefined) return sameBytes(run.bytes, this.#bytes, start, length) ? run.section : undefined;
+    // a second time: worth keeping
+    const section = new FieldSection(this.#maxListBytes);
+    for (let i = 0; i < length; i += 1) {
+      const byte = this.#bytes[start + i] as number;
+      run.bytes[i] = byte;
+      if (!this.#addIndexed(section, byte & 0x7f)) return undefined;
+    }
+    run.section = section;
+    return section;
+  }
+
+  #decodeFields(section: FieldSection, afterField: boolean): FieldSection | undefined {
+    const bytes = this.#bytes;
+    this.#resizes = 0;
+    let sawField = afterField;
     while (this.#at < this.#end) {
       const first = bytes[this.#at] as number;
       if ((first & 0xe0) === 0x20) {
@@ -344,7 +365,8 @@ export class HpackDecoder {
 
   /** The text of a string; of Huffman code, its octets stay in the scratch buffer. */
   #text(start: number, length: number, isHuffman: boolean): string | undefined {
-    if (!isHuffman) return this.#bytes.toString("latin1", start, start + length);
+    if (!isHuffman)
+      return length > 6 ? this.#bytes.toString("latin1", start, start + length) : this.#shortText(start, length);
     let scratch = this.#scratch;
     if (scratch === undefined || scratch.length < length * 2) {
       scratch = Buffer.allocUnsafeSlow(Math.max(256, length * 2));
@@ -352,6 +374,13 @@ export class HpackDecoder {
     }
     const size = decodeHuffman(this.#bytes, start, start + length, scratch);
     return size < 0 ? this.#fail("broken Huffman code") : scratch.toString("latin1", 0, size);
+  }
+
+  /** A call into the runtime costs more than a few characters. */
+  #shortText(start: number, length: number): string {
+    let text = "";
+    for (let i = start; i < start + length; i += 1) text += String.fromCharCode(this.#bytes[i] as number);
+    return text;
   }
 
   #judge(size: number, start: number, isHuffman: boolean): boolean {

@@ -35,6 +35,17 @@ export class FieldSection {
     this.#sawRegular = false;
   }
 
+  /** Takes over what `other` has; the list is copied. */
+  copy(other: FieldSection): void {
+    this.list = other.list.slice();
+    this.pseudo = other.pseudo;
+    this.contentLength = other.contentLength;
+    this.isMalformed = other.isMalformed;
+    this.isOverLimit = other.isOverLimit;
+    this.#bytes = other.#bytes;
+    this.#sawRegular = other.#sawRegular;
+  }
+
   add(name: string, value: string, kind: number): void {
     this.#bytes += name.length + value.length + 32;
     if (this.#bytes > this.#maxBytes) {
