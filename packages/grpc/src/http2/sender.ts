@@ -1,3 +1,4 @@
+// HEADERS and DATA of one connection under flow control. Over 300 lines because it also writes the six control frames, a few lines each.
 import {
   defaultWindowBytes,
   FrameFlag,
