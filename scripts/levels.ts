@@ -34,7 +34,7 @@ export const levels: Record<string, Record<string, number>> = {
     echo: 3,
     admin: 4,
     cli: 6,
-    demo: 6,
+    demo: 5,
   },
 };
 

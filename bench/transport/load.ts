@@ -21,17 +21,14 @@ export function closedLoop(caller: Caller, inFlight: number, warmupMs: number, d
   return new Promise((resolve, reject) => {
     const latenciesUs = new Float64Array(sampleLimit);
     let calls = 0;
-    let open = 0;
     let measuring = false;
     let stopped = false;
     let startedAt = 0;
     let cpu = process.cpuUsage();
 
     const issue = (): void => {
-      open++;
       const sentAt = performance.now();
       caller.call((error) => {
-        open--;
         if (error !== null) {
           stopped = true;
           reject(error);

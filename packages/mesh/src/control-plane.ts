@@ -25,7 +25,6 @@ import { meshTranslators } from "./catalog/mesh-translators.ts";
 import { createDiscovery, type Discovery } from "./discovery/discovery.ts";
 import { discoveryServiceDefinition } from "./discovery/response.ts";
 import { defaultMeshSettings, type MeshSettings } from "./model/mesh-settings.ts";
-import type { Workload } from "./model/workload.ts";
 import { Registry } from "./registry/registry.ts";
 import { registryHandlers } from "./registry/service.ts";
 import { openSources, type Sources } from "./sources/sources.ts";

@@ -44,9 +44,11 @@ async function run([program = "", ...args]: readonly string[], flags: RunFlags):
   const { WEFT_TOKEN: _token, WEFT_TOKEN_FILE: _file, WEFT_CONTROL_PLANE: _address, ...inherited } = process.env;
   const child = spawn(program, args, { stdio: "inherit", env: { ...inherited, ...agent.environment } });
   // The application leaves the endpoint lists first, and then is told to stop.
-  let stopping: Promise<void> | undefined;
+  let isStopping = false;
   const forward = (signal: NodeJS.Signals): void => {
-    stopping ??= agent.drain(drainMs).then(() => void child.kill(signal));
+    if (isStopping) return;
+    isStopping = true;
+    void agent.drain(drainMs).then(() => child.kill(signal));
   };
   process.on("SIGINT", forward).on("SIGTERM", forward);
   try {
