@@ -82,7 +82,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     now: nowMs,
     admit: (node, { principal }) => admitNode(node, principal, settings),
   });
-  started.defer(() => discovery.close());
   sources.watch((update) => catalog.update(update.snapshot));
 
   const registry = new Registry({
@@ -94,7 +93,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     resolvesAsHost: (name, namespace) => sources.snapshot.resolvesAsHost(name, namespace),
     released: (_workload, signal) => discovery.whenDelivered(typeUrls.clusterLoadAssignment, signal),
   });
-  started.defer(() => registry.close());
   await sources.setWorkloads(registry.workloads());
 
   const identify = (context: ServerContext): Identity =>
@@ -166,6 +164,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
   );
 
+  // Undone first: the streams end, so that the servers below have nothing to wait for.
+  started.defer(() => {
+    registry.close();
+    discovery.close();
+  });
   const running = started.move();
   const close = (): Promise<void> => running.disposeAsync();
   return { tlsPort, xdsPort, adminUrl: admin.url, sources, status, close, [Symbol.asyncDispose]: close };
