@@ -1,4 +1,5 @@
-// Generates packages/xds-api/src/gen from Envoy's published .proto files and those of proto/.
+// Generates packages/xds-api/src/gen from Envoy's published .proto files and those of proto/, and the messages of the
+// conformance suites beside their own .proto files.
 // Cached by a hash of everything that goes in, so that it costs nothing when nothing changed.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -52,9 +53,9 @@ function filesUnder(dir: string): string[] {
     .sort();
 }
 
-function inputsHash(): string {
+function inputsHash(protos: string): string {
   const hash = createHash("sha256");
-  for (const path of [import.meta.filename, ...filesUnder(join(root, "proto"))]) hash.update(readFileSync(path));
+  for (const path of [import.meta.filename, ...filesUnder(protos)]) hash.update(readFileSync(path));
   for (const name of ["@grpc/grpc-js-xds", "ts-proto", "@bufbuild/buf"]) {
     hash.update(readFileSync(require.resolve(`${name}/package.json`)));
   }
@@ -98,14 +99,14 @@ function stageEnvoyProtos(): void {
   cpSync(join(root, "proto"), staging, { recursive: true });
 }
 
-function runBuf(paths: string[], extra: string[] = []): void {
+function runBuf(directory: string, out: string, paths: string[], extra: string[] = []): void {
   const template = {
     version: "v2",
-    plugins: [{ local: "protoc-gen-ts_proto", out: output, opt: pluginOptions, include_imports: true }],
+    plugins: [{ local: "protoc-gen-ts_proto", out, opt: pluginOptions, include_imports: true }],
     inputs: [
       {
-        directory: staging,
-        paths: paths.map((path) => join(staging, path)),
+        directory,
+        paths: paths.map((path) => join(directory, path)),
         ...(extra.length > 0 ? { exclude_types: extra } : {}),
       },
     ],
@@ -114,12 +115,22 @@ function runBuf(paths: string[], extra: string[] = []): void {
   execFileSync("buf", ["generate", "--template", JSON.stringify(template)], { cwd: root, env, stdio: "inherit" });
 }
 
-const stamp = join(output, ".inputs");
-const hash = inputsHash();
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== hash) {
-  stageEnvoyProtos();
-  rmSync(output, { recursive: true, force: true });
-  const own = filesUnder(join(root, "proto")).map((path) => path.slice(join(root, "proto").length + 1));
-  runBuf([...envoyRoots, ...own], excluded);
+/** Runs `generate` into an empty `out`, unless what is there was made from the same inputs. */
+function renew(protos: string, out: string, generate: (own: string[]) => void): void {
+  const stamp = join(out, ".inputs");
+  const hash = inputsHash(protos);
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === hash) return;
+  rmSync(out, { recursive: true, force: true });
+  generate(filesUnder(protos).map((path) => path.slice(protos.length + 1)));
   writeFileSync(stamp, hash);
+}
+
+renew(join(root, "proto"), output, (own) => {
+  stageEnvoyProtos();
+  runBuf(staging, output, [...envoyRoots, ...own], excluded);
+});
+for (const suite of ["grpc-interop"]) {
+  const folder = join(root, "test", "conformance", suite);
+  const protos = join(folder, "proto");
+  renew(protos, join(folder, "gen"), (own) => runBuf(protos, join(folder, "gen"), own));
 }
