@@ -1,3 +1,4 @@
+import type { Decompressor } from "./compression.ts";
 import { RpcError } from "./error.ts";
 
 /** The length of what stands before each message: a flag and a 32-bit length (PROTOCOL-HTTP2, "Length-Prefixed-Message"). */
@@ -11,8 +12,9 @@ const unprovenBytes = 64 * 1024;
 
 const prefix = Buffer.alloc(prefixBytes);
 
-/** The prefix of an uncompressed message. Valid until the next call: the connection copies it within `write`. */
-export function messagePrefix(length: number): Uint8Array {
+/** The prefix of a message. Valid until the next call: the connection copies it within `write`. */
+export function messagePrefix(length: number, isCompressed = false): Uint8Array {
+  prefix[0] = isCompressed ? 1 : 0;
   prefix[1] = length >>> 24;
   prefix[2] = (length >>> 16) & 0xff;
   prefix[3] = (length >>> 8) & 0xff;
@@ -48,13 +50,16 @@ function messageLength(bytes: Uint8Array, at: number): number {
  * Cuts messages out of a stream's bytes, however they are split.
  *
  * Copies each message once, out of the connection's buffer, which is reused: decoders may alias what they get.
- * A message announced longer than the limit is refused at its prefix, before any of it is kept.
+ * A message announced longer than the limit is refused at its prefix, before any of it is kept. With a decompressor all
+ * messages go through that, to its own sink; without one a compressed message ends the stream with INTERNAL.
  */
 export class MessageReader {
   readonly #sink: MessageSink;
   readonly #maxBytes: number;
+  readonly #decompressor: Decompressor | undefined;
   /** The message being filled; undefined between messages. */
   #message: Buffer | undefined;
+  #isCompressed = false;
   #length = 0;
   #filled = 0;
   /** A prefix that was split, and how much of it is here. */
@@ -62,9 +67,10 @@ export class MessageReader {
   #prefixFilled = 0;
   #stopped = false;
 
-  constructor(sink: MessageSink, maxBytes: number) {
+  constructor(sink: MessageSink, maxBytes: number, decompressor?: Decompressor) {
     this.#sink = sink;
     this.#maxBytes = maxBytes;
+    this.#decompressor = decompressor;
   }
 
   /** Whether a message has begun that isn't complete. */
@@ -72,10 +78,16 @@ export class MessageReader {
     return this.#message !== undefined || this.#prefixFilled > 0;
   }
 
+  /** Whether whole messages are still being decompressed. */
+  get isBusy(): boolean {
+    return this.#decompressor?.isBusy === true;
+  }
+
   /** Drops all that follows: the call is over. */
   stop(): void {
     this.#stopped = true;
     this.#message = undefined;
+    this.#decompressor?.stop();
   }
 
   /** Takes `chunk[start, end)`; the sink is called within. */
@@ -104,7 +116,7 @@ export class MessageReader {
   #begin(bytes: Uint8Array, at: number): void {
     const flag = bytes[at]!;
     const length = messageLength(bytes, at);
-    if (flag !== 0) {
+    if (flag > 1 || (flag === 1 && this.#decompressor === undefined)) {
       const what =
         flag === 1 ? "a compressed message, without an encoding to decompress it" : `the message flag ${flag}`;
       this.#refuse(new RpcError("INTERNAL", `the peer sent ${what}`));
@@ -117,6 +129,7 @@ export class MessageReader {
       );
     } else {
       this.#message = Buffer.allocUnsafe(Math.min(length, unprovenBytes));
+      this.#isCompressed = flag === 1;
       this.#length = length;
       this.#filled = 0;
     }
@@ -130,7 +143,8 @@ export class MessageReader {
     this.#filled += count;
     if (this.#filled === this.#length) {
       this.#message = undefined;
-      this.#sink.onMessage(message);
+      if (this.#decompressor === undefined) this.#sink.onMessage(message);
+      else this.#decompressor.push(message, this.#isCompressed);
     }
     return at + count;
   }
