@@ -21,8 +21,8 @@ function loadedModules(): string[] {
   return JSON.parse(stdout);
 }
 
-test("importing the package loads nothing of grpc-js, xDS, regular expressions or X.509", () => {
-  const heavy = /@grpc\/grpc-js|\/gen\/|\/xds\/|control-plane\/|re2js|x509|reflect-metadata/;
+test("importing the package loads nothing of grpc-js, protobuf, xDS, regular expressions or X.509", () => {
+  const heavy = /@grpc\/grpc-js|@bufbuild|\/gen\/|\/xds\/|control-plane\/|re2js|x509|reflect-metadata/;
   const modules = loadedModules();
   expect(modules.length).toBeGreaterThan(10);
   expect(modules.filter((url) => heavy.test(url))).toEqual([]);

@@ -1,6 +1,14 @@
 import type { StartOptions } from "../rpc/client-call.ts";
 import type { Metadata } from "../rpc/metadata.ts";
-import type { GenericServiceDefinition, ServiceDefinition } from "../rpc/service-definition.ts";
+import type {
+  FunctionName,
+  MethodsOf,
+  RequestInput,
+  ResponseOutput,
+  ServiceDefinition,
+  StreamsRequests,
+  StreamsResponses,
+} from "../rpc/service-definition.ts";
 
 /** What one call may be told, and what it tells besides its messages. */
 export interface CallOptions extends StartOptions {
@@ -20,43 +28,17 @@ export type Client<Service extends ServiceDefinition> = {
  * read once, out. A stream that is left early (`break`) is cancelled; one that is never read holds its connection's memory.
  */
 export type ClientFunction<Method> = (
-  request: ByKind<
-    Method,
-    "requestStream",
-    AsyncIterable<RequestOf<Method>> | Iterable<RequestOf<Method>>,
-    RequestOf<Method>
+  request: Either<
+    StreamsRequests<Method>,
+    AsyncIterable<RequestInput<Method>> | Iterable<RequestInput<Method>>,
+    RequestInput<Method>
   >,
   options?: CallOptions,
-) => ByKind<
-  Method,
-  "responseStream",
-  AsyncIterableIterator<ResponseOf<Method>, void, void>,
-  Promise<ResponseOf<Method>>
+) => Either<
+  StreamsResponses<Method>,
+  AsyncIterableIterator<ResponseOutput<Method>, void, void>,
+  Promise<ResponseOutput<Method>>
 >;
 
-type MethodsOf<Service extends ServiceDefinition> = Service extends GenericServiceDefinition
-  ? Service["methods"]
-  : Service;
-
-/** grpc-js definitions name methods as the proto does (`SayHello`), ts-proto's as functions (`sayHello`). */
-type FunctionName<Service extends ServiceDefinition, Name> = Service extends GenericServiceDefinition
-  ? Name
-  : Name extends string
-    ? Uncapitalize<Name>
-    : Name;
-
 /** Definitions loaded at run time say only `boolean`: either is possible then. */
-type ByKind<Method, Key extends string, Stream, Single> =
-  Method extends Readonly<Record<Key, infer Flag>> ? (Flag extends true ? Stream : Single) : never;
-
-type RequestOf<Method> = Method extends { readonly requestType: { encode(message: infer Request): unknown } }
-  ? Request
-  : Method extends { readonly requestSerialize: (message: infer Request) => unknown }
-    ? Request
-    : never;
-
-type ResponseOf<Method> = Method extends { readonly responseType: { decode(bytes: Uint8Array): infer Response } }
-  ? Response
-  : Method extends { readonly responseDeserialize: (bytes: Buffer) => infer Response }
-    ? Response
-    : never;
+type Either<IsStream, Stream, Single> = IsStream extends true ? Stream : Single;
