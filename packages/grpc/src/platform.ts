@@ -2,11 +2,12 @@
  * What the control plane, agent and CLI of this project need beyond the public entry: identity, TLS and listening as
  * parts. Not for applications; changes without notice.
  */
+
+export { type Clock, systemClock } from "./clock.ts";
 export type { ControlPlane, ControlPlaneStatus, RegistrationAccess } from "./control-plane/control-plane.ts";
 export { createControlPlane } from "./control-plane/create-control-plane.ts";
 export { processControlPlane } from "./control-plane/process-control-plane.ts";
 export { type ControlPlaneSettings, readSettings } from "./control-plane/settings.ts";
-export { type Clock, systemClock } from "./identity/clock.ts";
 export type { TlsClientSettings, TlsServerSettings, Trust } from "./identity/credentials.ts";
 export { type CertificateRequest, createCertificateRequest } from "./identity/csr.ts";
 export { FileSource, type FileSourceOptions } from "./identity/file-source.ts";

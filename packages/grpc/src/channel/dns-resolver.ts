@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { Balancer } from "../balancing/balancer.ts";
-import { type Clock, systemClock } from "../identity/clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { RpcError } from "../rpc/error.ts";
 import { Backoff } from "../subchannel/backoff.ts";
 import { type HostPort, parseHostPort } from "./host-port.ts";

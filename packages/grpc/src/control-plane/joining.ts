@@ -4,7 +4,7 @@ import { IstioCertificateRequest, IstioCertificateServiceDefinition } from "@wef
 import { Channel } from "../channel/channel.ts";
 import { createClient } from "../channel/client.ts";
 import type { HostPort } from "../channel/host-port.ts";
-import { type Clock, systemClock } from "../identity/clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { TlsClientSettings } from "../identity/credentials.ts";
 import type { IdentitySource, TrustSource } from "../identity/material.ts";
 import type { PeerVerification } from "../identity/peer-verification.ts";

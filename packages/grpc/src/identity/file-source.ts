@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { IdentitySource, SourceStatus, TlsMaterial } from "./material.ts";
 import { parseCertificates, tlsMaterial } from "./pem.ts";
 import { SourceState } from "./source-state.ts";

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { type CertificateRequest, createCertificateRequest } from "./csr.ts";
 import { issuedMaterial } from "./issued-chain.ts";
 import type { IdentitySource, SourceStatus, TlsMaterial } from "./material.ts";

@@ -6,8 +6,8 @@
 // A little over 300 lines: the list, who waits for its answers and the stream that carries it are one state.
 import { message } from "@weft/xds-api";
 import { type Down, Exports, Hello, Listener, Listener_State } from "@weft/xds-api/weft/registry/v1/registry";
+import { type Clock, systemClock } from "../clock.ts";
 import type { RegistrationAccess } from "../control-plane/control-plane.ts";
-import { type Clock, systemClock } from "../identity/clock.ts";
 import { RpcError } from "../rpc/error.ts";
 import { Metadata } from "../rpc/metadata.ts";
 import { SessionStream } from "./session-stream.ts";

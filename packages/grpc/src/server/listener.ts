@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmod } from "node:fs/promises";
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import { isMainThread } from "node:worker_threads";
-import type { Clock } from "../identity/clock.ts";
+import type { Clock } from "../clock.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import { TlsError } from "../identity/tls-error.ts";
 import { acceptTls } from "../identity/tls-server.ts";

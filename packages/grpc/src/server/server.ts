@@ -1,5 +1,5 @@
+import { type Clock, systemClock } from "../clock.ts";
 import type { Http2Limits } from "../http2/options.ts";
-import { type Clock, systemClock } from "../identity/clock.ts";
 import type { PlainServerCredentials, ServerCredentials } from "../identity/credentials.ts";
 import { defaultMaxReceiveMessageBytes } from "../rpc/message-framing.ts";
 import type { ServerMethod } from "../rpc/server-call.ts";

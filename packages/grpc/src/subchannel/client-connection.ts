@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts";
 import type { Http2Error } from "../http2/error.ts";
 import type { StreamHandler } from "../http2/stream.ts";
-import type { Clock } from "../identity/clock.ts";
+import type { Clock } from "../clock.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import type { CallTransport } from "../rpc/client-call.ts";
 import type { KeepaliveOptions } from "./connect-options.ts";

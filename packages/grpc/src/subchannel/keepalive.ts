@@ -1,5 +1,5 @@
+import type { Clock } from "../clock.ts";
 import type { Http2Connection } from "../http2/connection.ts";
-import type { Clock } from "../identity/clock.ts";
 import type { KeepaliveOptions } from "./connect-options.ts";
 
 /** Servers hang up on clients that ping more often (gRFC A8). */

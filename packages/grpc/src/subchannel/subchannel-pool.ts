@@ -1,4 +1,4 @@
-import { systemClock } from "../identity/clock.ts";
+import { systemClock } from "../clock.ts";
 import type { PlainChannelCredentials } from "../identity/credentials.ts";
 import { type Address, addressText } from "./address.ts";
 import type { ConnectOptions } from "./connect-options.ts";

@@ -1,5 +1,5 @@
+import type { Clock } from "../clock.ts";
 import type { Http2Error } from "../http2/error.ts";
-import type { Clock } from "../identity/clock.ts";
 import type { ClientCall } from "../rpc/client-call.ts";
 import { RpcError } from "../rpc/error.ts";
 import { type Address, addressText } from "./address.ts";

@@ -5,7 +5,7 @@
 import { message } from "@weft/xds-api";
 import { DiscoveryRequest, type DiscoveryResponse } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import { Status as StatusMessage } from "@weft/xds-api/google/rpc/status";
-import { type Clock, systemClock } from "../identity/clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { RpcError } from "../rpc/error.ts";
 import { Status } from "../rpc/status.ts";
 import { AdsState, type ResourceStatus } from "./ads-state.ts";

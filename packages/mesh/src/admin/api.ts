@@ -1,9 +1,9 @@
+import type { Clock } from "@weft/grpc/platform";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import type { Registry } from "../registry/registry.ts";
 import type { ChangeResult, Sources } from "../sources/sources.ts";
-import type { Clock } from "../store/clock.ts";
 import { StoreError } from "../store/database.ts";
 import type { JoinTokens } from "../store/join-tokens.ts";
 import type { Store } from "../store/store.ts";

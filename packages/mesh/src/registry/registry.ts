@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
+import type { Clock } from "@weft/grpc/platform";
 import type { Exports, Hello } from "@weft/xds-api/weft/registry/v1/registry";
 import type { Workload } from "../model/workload.ts";
-import type { Clock } from "../store/clock.ts";
 import type { Store } from "../store/store.ts";
 import type { CredentialBounds } from "./credential-bounds.ts";
 import { readExports } from "./exports.ts";

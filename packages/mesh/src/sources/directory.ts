@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from "node:fs";
-import type { Clock } from "../store/clock.ts";
+import type { Clock } from "@weft/grpc/platform";
 import { type DirectoryScan, emptyScan, scanDirectory } from "./directory-scan.ts";
 
 /** How long a directory is left alone after an event, so that one save is one change. */

@@ -1,8 +1,8 @@
 import { mkdirSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { systemClock } from "@weft/grpc/platform";
 import { expect, test } from "vitest";
 import type { Workload } from "../model/workload.ts";
-import { systemClock } from "../store/clock.ts";
 import { rescanMs } from "./directory.ts";
 import { type MeshUpdate, openSources, type Sources } from "./sources.ts";
 import { rule, service, Workspace } from "./testing/workspace.ts";

@@ -7,6 +7,8 @@
  * Level-triggered: an event never carries content, so no order of events can lead anywhere but to where a fresh start leads.
  * Of documents that are wrong now, the last good versions are kept in the store for that reason.
  */
+
+import type { Clock } from "@weft/grpc/platform";
 import { changedKeys } from "../model/changed-keys.ts";
 import type { Diagnostic } from "../model/diagnostic.ts";
 import { defaultMeshSettings, type MeshSettings } from "../model/mesh-settings.ts";
@@ -15,7 +17,6 @@ import { checkReferences } from "../model/references.ts";
 import { type Resource, resourceKey } from "../model/resource.ts";
 import { createSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
 import type { Workload } from "../model/workload.ts";
-import type { Clock } from "../store/clock.ts";
 import { StoreError } from "../store/database.ts";
 import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
 import type { ResourceKey } from "../store/records.ts";

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { systemClock } from "@weft/grpc/platform";
 import { expect, test } from "vitest";
-import { systemClock } from "./clock.ts";
 import { openStore } from "./store.ts";
 
 const writer = fileURLToPath(new URL("./testing/writer.ts", import.meta.url));

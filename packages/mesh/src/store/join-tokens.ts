@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { BlockList, isIP } from "node:net";
+import type { Clock } from "@weft/grpc/platform";
 import type { KnownToken } from "../authn/authenticate.ts";
 import { joinTokenHash, mintJoinToken, parseJoinToken } from "../authn/join-token.ts";
 import {
@@ -10,7 +11,6 @@ import {
   useToken,
 } from "../authn/token-record.ts";
 import { isDnsLabel, isDnsName, isLabelKey, isLabelValue } from "../model/names.ts";
-import type { Clock } from "./clock.ts";
 import { type OperationDiagnostic, operationError } from "./diagnostic-codes.ts";
 import type { TokenTable } from "./tokens.ts";
 

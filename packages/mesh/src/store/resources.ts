@@ -1,5 +1,5 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from "node:sqlite";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "@weft/grpc/platform";
 import { transaction } from "./database.ts";
 import type { BatchOutcome, ResourceKey, ResourceOutcome, ResourceWrite, StoredResource } from "./records.ts";
 

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { Clock } from "@weft/grpc/platform";
 import { AuditLog } from "./audit.ts";
-import type { Clock } from "./clock.ts";
 import { type DatabaseProblem, openDatabase } from "./database.ts";
 import { LastGoodTable } from "./last-good.ts";
 import { InterfaceTable, RegistrationTable } from "./registrations.ts";

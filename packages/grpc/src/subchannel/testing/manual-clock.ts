@@ -1,4 +1,4 @@
-import type { Clock } from "../../identity/clock.ts";
+import type { Clock } from "../../clock.ts";
 
 /** A clock that stands still until told to go on. */
 export class ManualClock implements Clock {

@@ -1,7 +1,7 @@
 // A process that applies two documents at a time, for ever, and prints the number of each batch once it is acknowledged.
 // durability.test.ts kills it.
 import { writeSync } from "node:fs";
-import { systemClock } from "../clock.ts";
+import { systemClock } from "@weft/grpc/platform";
 import { openStore } from "../store.ts";
 
 const opened = openStore({ directory: process.argv[2] ?? "", clock: systemClock });

@@ -1,4 +1,4 @@
-/** Time as a parameter, so that rotation is tested without sleeping. */
+/** Time as a parameter: whatever waits waits on one of these, so that tests pass their own and none sleeps. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
@@ -9,7 +9,7 @@ export interface Clock {
 /** Node's timers overflow beyond this and would fire at once. */
 const longestTimerMs = 2 ** 31 - 1;
 
-/** The machine's clock. Its timers don't keep the process alive. */
+/** The machine's clock. Its timers don't keep the process alive: what waits here never has work of its own to finish. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   schedule(delayMs, run) {
