@@ -1,7 +1,7 @@
 import type { RpcError } from "../rpc/error.ts";
 import type { ConnectOptions } from "../subchannel/connect-options.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
-import type { SubchannelPool } from "../subchannel/subchannel-pool.ts";
+import type { SubchannelSource } from "../subchannel/subchannel-pool.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { PickFirst } from "./pick-first.ts";
 import type { Picker } from "./picker.ts";
@@ -12,7 +12,7 @@ export type BalancerPolicy = { readonly kind: "pick_first" } | { readonly kind: 
 
 /** What a balancer works with. */
 export interface BalancerOptions {
-  readonly pool: SubchannelPool;
+  readonly pool: SubchannelSource;
   readonly connectOptions: ConnectOptions;
   /** The picker was replaced. Called from within `updateEndpoints` and `exitIdle` too, never after `close`. */
   readonly onPicker: (picker: Picker) => void;

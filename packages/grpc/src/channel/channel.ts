@@ -1,15 +1,19 @@
 import { insecure } from "../identity/credentials.ts";
+import { CallCounts } from "../rpc/call-counts.ts";
 import { CallHead } from "../rpc/call-head.ts";
 import { type CallListener, type CallOwner, ClientCall, type StartOptions } from "../rpc/client-call.ts";
 import { RpcError } from "../rpc/error.ts";
 import { defaultMaxReceiveMessageBytes } from "../rpc/message-framing.ts";
 import { Metadata } from "../rpc/metadata.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
+import { PoolShare } from "../subchannel/pool-share.ts";
+import type { Subchannel } from "../subchannel/subchannel.ts";
 import { type SubchannelPool, sharedSubchannels } from "../subchannel/subchannel-pool.ts";
 import { authorityOf } from "./authority.ts";
 import { registerBuiltInResolvers } from "./built-in-resolvers.ts";
 import { CallQueue } from "./call-queue.ts";
 import type { ChannelOptions } from "./channel-options.ts";
+import { trackChannel } from "./channel-registry.ts";
 import {
   type CallRouter,
   type Resolver,
@@ -36,9 +40,10 @@ const noMetadata = new Metadata();
 export class Channel implements CallOwner, AsyncDisposable {
   readonly target: string;
   readonly authority: string;
+  readonly counts = new CallCounts();
   readonly #target: Target;
   readonly #options: ChannelOptions;
-  readonly #pool: SubchannelPool;
+  readonly #pool: PoolShare;
   readonly #userAgent: string;
   readonly #maxReceiveBytes: number;
   readonly #heads = new Map<string, CallHead>();
@@ -49,6 +54,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   #router: CallRouter | undefined;
   #resolverError: RpcError | undefined;
   #isClosed = false;
+  readonly #forget: () => void;
   #stateWatchers: (() => void)[] = [];
 
   /** Throws a TypeError for a target that can't be meant. */
@@ -57,10 +63,16 @@ export class Channel implements CallOwner, AsyncDisposable {
     this.#target = parseTarget(target, (scheme) => resolverLoader(scheme) !== undefined);
     this.authority = options.authority ?? authorityOf(this.#target);
     this.#options = options;
-    this.#pool = pool;
+    this.#pool = new PoolShare(pool);
     this.#userAgent = userAgent(options.userAgent);
     this.#maxReceiveBytes = options.maxReceiveMessageBytes ?? defaultMaxReceiveMessageBytes;
     this.#queue = new CallQueue(options.maxQueuedCalls ?? defaultMaxQueuedCalls, (call) => this.#dispatch(call));
+    this.#forget = trackChannel(this);
+  }
+
+  /** What its calls run on at present. Other channels may use them too. */
+  get subchannels(): Subchannel[] {
+    return this.#pool.subchannels;
   }
 
   /** What all calls of the method at `path` share; the same object each time. */
@@ -84,6 +96,7 @@ export class Channel implements CallOwner, AsyncDisposable {
     listener: CallListener,
     request: Uint8Array | undefined,
   ): ClientCall {
+    this.counts.onStarted();
     const call = new ClientCall(head, options, listener, this, request, this.#maxReceiveBytes);
     call.openIndex = this.#open.push(call) - 1;
     if (options !== undefined) call.admit();
@@ -131,6 +144,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#forget();
     for (const call of [...this.#open]) call.cancel("CANCELLED", "the channel was closed");
     this.#resolver?.close();
     this.#router = undefined;
@@ -162,6 +176,7 @@ export class Channel implements CallOwner, AsyncDisposable {
   }
 
   onCallEnded(call: ClientCall): void {
+    this.counts.onEnded(call.status);
     if (call.hasWaited) this.#queue.delete(call);
     const last = this.#open.pop();
     if (last === undefined || last === call) return;

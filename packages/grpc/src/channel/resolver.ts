@@ -3,7 +3,7 @@ import type { ChannelCredentials } from "../identity/credentials.ts";
 import type { RpcError } from "../rpc/error.ts";
 import type { Metadata } from "../rpc/metadata.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
-import type { SubchannelPool } from "../subchannel/subchannel-pool.ts";
+import type { SubchannelSource } from "../subchannel/subchannel-pool.ts";
 import type { ChannelOptions } from "./channel-options.ts";
 import type { Target } from "./target.ts";
 
@@ -34,7 +34,7 @@ export interface ResolverListener {
 
 /** What a channel gives its resolver to work with. */
 export interface ChannelEnvironment {
-  readonly pool: SubchannelPool;
+  readonly pool: SubchannelSource;
   readonly credentials: ChannelCredentials;
   readonly options: ChannelOptions;
   /** The `:authority` of the channel's calls, which is also the name to verify. */

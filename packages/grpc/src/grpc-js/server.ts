@@ -3,6 +3,7 @@ import type { ServerMethod } from "../rpc/server-call.ts";
 import { type ListenAddress, parseListenAddress } from "../server/listen-address.ts";
 import { Listener } from "../server/listener.ts";
 import { listenerSettings, type ServerOptions } from "../server/server.ts";
+import { forgetServer, type ListeningServer, trackServer } from "../server/server-registry.ts";
 import { credentialsInterceptors, serverCredentials } from "./server-credentials.ts";
 import { type HandlerFunction, type HandlerType, type RegisteredHandler, SurfaceMethod } from "./server-method.ts";
 import { serverOptions } from "./server-options.ts";
@@ -38,6 +39,7 @@ export class Server extends grpc.Server {
   readonly #bindings = new Map<string, Binding>();
   /** All that were opened: unbinding one leaves its connections, which a shutdown must still find. */
   readonly #listeners = new Set<Listener>();
+  readonly #observed: ListeningServer = { listeners: this.#listeners };
   #isShutDown = false;
   #isStarted = false;
 
@@ -149,6 +151,7 @@ export class Server extends grpc.Server {
       (listener) => {
         binding.listener = listener;
         this.#listeners.add(listener);
+        if (!this.#isShutDown) trackServer(this.#observed);
         if (address.kind === "tcp") this.#bindings.set(keyOf({ ...address, port: listener.port }), binding);
       },
       () => this.#bindings.delete(keyOf(address)),
@@ -168,6 +171,7 @@ export class Server extends grpc.Server {
     this.#isShutDown = true;
     // An address that is still being bound closes itself when it finds the server shut down.
     await Promise.all([...this.#listeners].map((listener) => listener.close(graceMs)));
+    forgetServer(this.#observed);
   }
 
   #table(credentialsOwn: readonly grpc.ServerInterceptor[]): MethodTable {

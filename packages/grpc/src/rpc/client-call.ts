@@ -5,6 +5,7 @@ import { ErrorCode, errorCodeName, type Http2Error } from "../http2/error.ts";
 import type { HeaderList } from "../http2/headers.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
+import type { ConnectionCounts } from "./call-counts.ts";
 import type { CallHead } from "./call-head.ts";
 import { type DeadlineEntry, deadlines } from "./deadline-wheel.ts";
 import type { RpcError } from "./error.ts";
@@ -35,6 +36,7 @@ export interface CallTransport {
   readonly isSecure: boolean;
   /** Who the peer proved to be. */
   readonly tlsPeer: TlsPeer | undefined;
+  readonly counts: ConnectionCounts;
   onCallStarted(): void;
   onCallEnded(): void;
 }
@@ -97,6 +99,8 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   hasWaited = false;
 
   #state = waiting;
+  /** The call's status once it has ended. */
+  #status = -1;
   #signal: AbortSignal | undefined;
   #parentSignal: AbortSignal | undefined;
   #transport: CallTransport | undefined;
@@ -139,6 +143,11 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     return this.#state === ended;
   }
 
+  /** The call's status; -1 before it was given. */
+  get status(): number {
+    return this.#status;
+  }
+
   /** The address that serves the call; undefined while it waits. */
   get peer(): string | undefined {
     return this.#transport?.peer;
@@ -171,12 +180,14 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     }
     this.metadata?.appendTo(rest);
     transport.onCallStarted();
+    transport.counts.onStarted();
     const unsent = this.#unsent ?? noMessages;
     this.#unsent = undefined;
     const endsWithHeaders = this.#isHalfClosed && this.#request === undefined && unsent.length === 0;
     const stream = this.#open(transport, rest, endsWithHeaders);
     if (stream === undefined) return;
     if (this.#request !== undefined) {
+      transport.counts.onSent();
       connection.write(stream, messagePrefix(this.#request.length), this.#request, true);
       return;
     }
@@ -184,6 +195,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     for (let index = 0; index < unsent.length && stream.isOpen; index++) {
       const message = unsent[index]!;
       const isLast = this.#isHalfClosed && index === unsent.length - 1;
+      transport.counts.onSent();
       isWritable = connection.write(stream, messagePrefix(message.length), message, isLast);
     }
     if (this.#owesWritable && isWritable && !this.isEnded) this.onWritable();
@@ -199,6 +211,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   sendMessage(message: Uint8Array): boolean {
     if (this.#state === started) {
       if (!this.#stream!.isOpen) return true;
+      this.#transport!.counts.onSent();
       const isWritable = this.#connection!.write(this.#stream!, messagePrefix(message.length), message, false);
       if (!isWritable) this.#owesWritable = true;
       return isWritable;
@@ -258,7 +271,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     const stream = this.#stream!;
     if (this.#state !== ended) {
       const message = this.#reader === undefined ? wholeMessage(chunk, start, end, this.#maxReceiveBytes) : undefined;
-      if (message !== undefined) this.#listener.onMessage(message);
+      if (message !== undefined) this.onMessage(message);
       else if (end > start) this.#read(chunk, start, end);
     }
     const bytes = end - start;
@@ -282,6 +295,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     if (this.#state === ended) return;
     if (error?.unprocessed === true && this.#request !== undefined && !this.#wasRestarted) {
       this.#wasRestarted = true;
+      this.#countEnd(transport, Status.UNAVAILABLE, true);
       this.#state = waiting;
       this.#transport = undefined;
       this.#stream = undefined;
@@ -297,7 +311,9 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   // As a sink of messages.
 
   onMessage(message: Buffer): void {
-    if (this.#state !== ended) this.#listener.onMessage(message);
+    if (this.#state === ended) return;
+    this.#transport!.counts.onReceived();
+    this.#listener.onMessage(message);
   }
 
   onUnreadable(error: RpcError): void {
@@ -380,6 +396,11 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     else signal.addEventListener("abort", this);
   }
 
+  #countEnd({ counts }: CallTransport, status: number, isBroken: boolean): void {
+    counts.onEnded(status);
+    if (isBroken) counts.broken++;
+  }
+
   #endWith({ status, details }: CallStatus, trailers: HeaderList): void {
     // A message that was cut off by trailers would be lost in silence.
     if (status === Status.OK && this.#reader?.isInMessage === true) {
@@ -392,6 +413,8 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   #end(status: number, details: string, trailers: HeaderList, cause: unknown): void {
     if (this.#state === ended) return;
     this.#state = ended;
+    this.#status = status;
+    if (this.#transport !== undefined) this.#countEnd(this.#transport, status, trailers === noTrailers);
     if (this.wheelSlot !== -1) deadlines.remove(this);
     this.#signal?.removeEventListener("abort", this);
     this.#parentSignal?.removeEventListener("abort", this);

@@ -3,6 +3,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, type Incoming
 import { createServer, type Server } from "node:net";
 import { expect, test } from "vitest";
 import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts";
+import { ConnectionCounts } from "./call-counts.ts";
 import { RpcError } from "./error.ts";
 import { Metadata } from "./metadata.ts";
 import { ServerCall, type ServerCallHost, type ServerMethod } from "./server-call.ts";
@@ -30,6 +31,7 @@ async function serve(method: Partial<ServerMethod> = {}, maxReceiveMessageBytes 
       },
       peer: { address: "peer", localAddress: "here", isSecure: false, identity: undefined, certificate: undefined },
       maxReceiveMessageBytes,
+      counts: new ConnectionCounts(),
       methodFor: (path) => (path === "/a.B/C" ? served : undefined),
       onStream(stream, headers, endStream) {
         const call = new ServerCall(handler, stream, headers);

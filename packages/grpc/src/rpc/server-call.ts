@@ -4,6 +4,7 @@ import type { Http2Error } from "../http2/error.ts";
 import { type HeaderList, HeaderTemplate } from "../http2/headers.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { SpiffeId } from "../identity/spiffe.ts";
+import type { ConnectionCounts } from "./call-counts.ts";
 import { type DeadlineEntry, deadlines } from "./deadline-wheel.ts";
 import { RpcError } from "./error.ts";
 import { MessageReader, type MessageSink, messagePrefix, prefixBytes, wholeMessage } from "./message-framing.ts";
@@ -76,6 +77,7 @@ export interface ServerCallHost {
   readonly connection: Http2Connection;
   readonly peer: CallPeer;
   readonly maxReceiveMessageBytes: number;
+  readonly counts: ConnectionCounts;
   methodFor(path: string): ServerMethod | undefined;
 }
 
@@ -168,6 +170,7 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   /** Reads the request's head and starts its method, or answers why not. Called once, by the connection. */
   begin(endStream: boolean): void {
     const { headers } = this;
+    this.host.counts.onStarted();
     let verb = "";
     let contentType = "";
     let timeout: string | undefined;
@@ -231,6 +234,7 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   sendMessage(message: Uint8Array): boolean {
     if (this.over) return true;
     if (!this.headersSent) this.sendHeaderList(nothing);
+    this.host.counts.onSent();
     return this.host.connection.write(this.stream, messagePrefix(message.length), message, false);
   }
 
@@ -238,6 +242,7 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   sendStatus(status: number, details: string, trailers?: Metadata): void {
     if (this.over) return;
     const rest = trailerList(details, this.responseTrailers, trailers);
+    this.host.counts.onEnded(status);
     this.finish(this.headersSent ? statusTrailers[status]! : statusOnly[status]!, rest);
   }
 
@@ -269,6 +274,7 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   onMessage(message: Buffer): void {
     const method = this.method!;
     this.messages++;
+    this.host.counts.onReceived();
     if (!method.takesAtOnce) this.waiting++;
     method.onMessage(this, message);
   }
@@ -288,6 +294,8 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   onClose(error: Http2Error | undefined): void {
     if (this.over) return;
     this.over = true;
+    this.host.counts.onEnded(Status.CANCELLED);
+    this.host.counts.broken++;
     deadlines.remove(this);
     this.cancel(new RpcError("CANCELLED", "the caller went away", error === undefined ? undefined : { cause: error }));
   }
@@ -347,11 +355,13 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   }
 
   private refuseHttp(answer: HeaderTemplate): void {
+    this.host.counts.onEnded(Status.UNKNOWN);
     this.finish(answer, nothing);
   }
 
   private refuseEncoding(encoding: string): void {
     const details = `no decompression for grpc-encoding ${JSON.stringify(encoding.slice(0, 20))}`;
+    this.host.counts.onEnded(Status.UNIMPLEMENTED);
     this.finish(statusOnly[Status.UNIMPLEMENTED]!, [...identityOnly, "grpc-message", encodeStatusMessage(details)]);
   }
 

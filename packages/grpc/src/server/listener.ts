@@ -7,6 +7,7 @@ import type { Clock } from "../clock.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import { TlsError } from "../identity/tls-error.ts";
 import { acceptTls } from "../identity/tls-server.ts";
+import { CallCounts } from "../rpc/call-counts.ts";
 import { RpcError } from "../rpc/error.ts";
 import type { CallPeer } from "../rpc/server-call.ts";
 import { type AcceptedUnder, modeAllows } from "./conformity.ts";
@@ -48,6 +49,7 @@ export class Listener {
   private readonly server: NetServer;
   private readonly settings: ListenerSettings;
   private readonly connections = new Map<ServerConnection, Accepted>();
+  private readonly pastCounts = new CallCounts();
   /** Sockets within their TLS handshake. */
   private readonly handshakes = new Set<AbortController>();
   private policy: ListeningPolicy | undefined = undefined;
@@ -84,6 +86,19 @@ export class Listener {
   /** Open connections, without those within their handshake. */
   get openConnections(): number {
     return this.connections.size;
+  }
+
+  /** Those. */
+  get openOnes(): Iterable<ServerConnection> {
+    return this.connections.keys();
+  }
+
+  /** The calls over all connections that were ever accepted here; a fresh object. */
+  countCalls(): CallCounts {
+    const counts = new CallCounts();
+    counts.add(this.pastCounts);
+    for (const connection of this.connections.keys()) counts.add(connection.counts);
+    return counts;
   }
 
   /** Takes in a socket that was accepted elsewhere. */
@@ -185,7 +200,7 @@ export class Listener {
 
   private remove(connection: ServerConnection): void {
     this.connections.get(connection)?.forgetExpiry();
-    this.connections.delete(connection);
+    if (this.connections.delete(connection)) this.pastCounts.add(connection.counts);
     if (this.connections.size === 0 && !this.listening) this.whenIdle.resolve();
   }
 }

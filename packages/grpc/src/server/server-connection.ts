@@ -3,6 +3,7 @@ import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts"
 import type { HeaderList } from "../http2/headers.ts";
 import type { Http2Options } from "../http2/options.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
+import { ConnectionCounts } from "../rpc/call-counts.ts";
 import { type CallPeer, ServerCall, type ServerCallHost, type ServerMethod } from "../rpc/server-call.ts";
 
 /** What all connections of a server share. */
@@ -18,6 +19,7 @@ export class ServerConnection implements ConnectionHandler, ServerCallHost {
   readonly connection: Http2Connection;
   readonly peer: CallPeer;
   readonly maxReceiveMessageBytes: number;
+  readonly counts = new ConnectionCounts();
   private readonly methods: ReadonlyMap<string, ServerMethod>;
   private readonly closed: (connection: ServerConnection) => void;
   private graceTimer: NodeJS.Timeout | undefined = undefined;

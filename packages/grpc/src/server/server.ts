@@ -9,6 +9,7 @@ import { parseListenAddress } from "./listen-address.ts";
 import { Listener, type ListenerSettings } from "./listener.ts";
 import { fixedListeningPolicy, type ListeningMode, type ListeningPolicyFactory } from "./listening-policy.ts";
 import { type HandlerErrorListener, type PromiseHandler, promiseMethod } from "./promise-method.ts";
+import { forgetServer, type ListeningServer, trackServer } from "./server-registry.ts";
 import { xdsListening } from "./xds-listening.ts";
 
 /** How a server is made; everything has a safe default. */
@@ -89,11 +90,11 @@ function defaultPolicy(credentials: ServerCredentials): ListeningPolicyFactory {
   return credentials.kind === "xds" ? xdsListening(credentials.fallback) : credentialsPolicy(credentials);
 }
 
-class PromiseServer implements Server {
+class PromiseServer implements Server, ListeningServer {
   private readonly options: ServerOptions;
   private readonly methods = new Map<string, ServerMethod>();
   private readonly interfaces: string[] = [];
-  private readonly listeners = new Set<Listener>();
+  readonly listeners = new Set<Listener>();
   private readonly onHandlerError: HandlerErrorListener;
   private closed = false;
 
@@ -127,12 +128,14 @@ class PromiseServer implements Server {
       throw new Error("the server was closed while it began to listen");
     }
     this.listeners.add(listener);
+    trackServer(this);
     return { address: listener.address, port: listener.port };
   }
 
   async close(graceMs = 5000): Promise<void> {
     this.closed = true;
     await Promise.all([...this.listeners].map((listener) => listener.close(graceMs)));
+    forgetServer(this);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,10 @@
 import type { Socket } from "node:net";
+import type { Clock } from "../clock.ts";
 import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts";
 import type { Http2Error } from "../http2/error.ts";
 import type { StreamHandler } from "../http2/stream.ts";
-import type { Clock } from "../clock.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
+import { ConnectionCounts } from "../rpc/call-counts.ts";
 import type { CallTransport } from "../rpc/client-call.ts";
 import type { KeepaliveOptions } from "./connect-options.ts";
 import { Keepalive } from "./keepalive.ts";
@@ -26,6 +27,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
   readonly peer: string;
   readonly isSecure: boolean;
   readonly tlsPeer: TlsPeer | undefined;
+  readonly counts = new ConnectionCounts();
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
   readonly #keepalive: Keepalive | undefined;

@@ -10,11 +10,18 @@ interface Entry {
   users: number;
 }
 
+/** Where subchannels come from and are given back. */
+export interface SubchannelSource {
+  /** The subchannel for `address`. Give it back with `release`, once per `acquire`. */
+  acquire(address: Address, options: ConnectOptions): Subchannel;
+  release(subchannel: Subchannel): void;
+}
+
 /**
  * The subchannels of a process, shared between channels that reach one address the same way: same address, and equal
  * settings with the same credentials object.
  */
-export class SubchannelPool {
+export class SubchannelPool implements SubchannelSource {
   readonly #environment: SubchannelEnvironment;
   readonly #entries = new Map<string, Entry>();
   readonly #bySubchannel = new Map<Subchannel, Entry>();

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { Http2Error } from "../http2/error.ts";
+import { CallCounts } from "../rpc/call-counts.ts";
 import type { ClientCall } from "../rpc/client-call.ts";
 import { RpcError } from "../rpc/error.ts";
 import { type Address, addressText } from "./address.ts";
@@ -45,6 +46,9 @@ export class Subchannel implements ConnectionOwner {
   #lastError: RpcError | undefined;
   /** The connection that takes new calls, or will once it is ready. */
   #current: ClientConnection | undefined;
+  /** That one, and those whose last calls still run. */
+  readonly #connections = new Set<ClientConnection>();
+  readonly #pastCounts = new CallCounts();
   #attempt: AbortController | undefined;
   #attemptStartedAt = 0;
   #cancelTimer: (() => void) | undefined;
@@ -66,6 +70,19 @@ export class Subchannel implements ConnectionOwner {
   /** Why the last attempt failed, or the last connection ended; undefined while READY. */
   get lastError(): RpcError | undefined {
     return this.#lastError;
+  }
+
+  /** Its open connections, also those that take no new calls. */
+  get connections(): ReadonlySet<ClientConnection> {
+    return this.#connections;
+  }
+
+  /** The calls over all connections it ever had; a fresh object. */
+  countCalls(): CallCounts {
+    const counts = new CallCounts();
+    counts.add(this.#pastCounts);
+    for (const connection of this.#connections) counts.add(connection.counts);
+    return counts;
   }
 
   /** Whether a call would start at once. */
@@ -163,6 +180,7 @@ export class Subchannel implements ConnectionOwner {
   }
 
   onClose(connection: ClientConnection, error: Http2Error | undefined): void {
+    if (this.#connections.delete(connection)) this.#pastCounts.add(connection.counts);
     if (connection !== this.#current) return;
     if (this.#state === "CONNECTING") {
       this.#current = undefined;
@@ -178,6 +196,7 @@ export class Subchannel implements ConnectionOwner {
     const { clock } = this.#environment;
     const { credentials, keepalive } = this.#options;
     this.#current = new ClientConnection(opened, this.peer, credentials.kind !== "insecure", this, keepalive, clock);
+    this.#connections.add(this.#current);
   }
 
   /** A connection outlives neither its peer's certificate nor this subchannel's use of it. */
