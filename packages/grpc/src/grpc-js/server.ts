@@ -1,8 +1,11 @@
 import * as grpc from "@grpc/grpc-js";
 import type { ServerMethod } from "../rpc/server-call.ts";
+import type { ServiceDefinition } from "../rpc/service-definition.ts";
+import type { ServiceHandlers } from "../server/handlers.ts";
 import { type ListenAddress, parseListenAddress } from "../server/listen-address.ts";
 import { Listener } from "../server/listener.ts";
-import { listenerSettings, type ServerOptions } from "../server/server.ts";
+import { promiseMethods } from "../server/promise-method.ts";
+import { listenerSettings, reportHandlerError, type ServerOptions } from "../server/server.ts";
 import { forgetServer, type ListeningServer, trackServer } from "../server/server-registry.ts";
 import { credentialsInterceptors, serverCredentials } from "./server-credentials.ts";
 import { type HandlerFunction, type HandlerType, type RegisteredHandler, SurfaceMethod } from "./server-method.ts";
@@ -34,6 +37,7 @@ export class Server extends grpc.Server {
   readonly #options: ServerOptions;
   readonly #interceptors: readonly grpc.ServerInterceptor[];
   readonly #registered = new Map<string, RegisteredHandler>();
+  readonly #promiseMethods = new Map<string, ServerMethod>();
   readonly #tables: MethodTable[] = [];
   /** By address as bound, with its real port. */
   readonly #bindings = new Map<string, Binding>();
@@ -50,6 +54,24 @@ export class Server extends grpc.Server {
     this.#interceptors = options.interceptors ?? [];
   }
 
+  /** The full names of the services added so far, of both kinds. */
+  get services(): readonly string[] {
+    return servicesOf([...this.#registered.keys(), ...this.#promiseMethods.keys()]);
+  }
+
+  /** Serves `definition` with promise handlers, outside of the interceptors. Throws when a method is already served. */
+  add<Service extends ServiceDefinition>(definition: Service, handlers: ServiceHandlers<Service>): void {
+    const added = promiseMethods(definition, handlers, reportHandlerError);
+    for (const path of added.keys()) {
+      if (this.#registered.has(path) || this.#promiseMethods.has(path))
+        throw new TypeError(`${path} is served already`);
+    }
+    for (const [path, method] of added) {
+      this.#promiseMethods.set(path, method);
+      for (const { methods } of this.#tables) methods.set(path, method);
+    }
+  }
+
   override register<RequestType, ResponseType>(
     name: string,
     handler: grpc.handleUnaryCall<RequestType, ResponseType> | HandlerOf<RequestType, ResponseType>,
@@ -57,7 +79,7 @@ export class Server extends grpc.Server {
     deserialize: (bytes: Buffer) => RequestType,
     type: string,
   ): boolean {
-    if (this.#registered.has(name)) return false;
+    if (this.#registered.has(name) || this.#promiseMethods.has(name)) return false;
     // The map holds handlers of every message type; each is only ever called with what its own deserializer made.
     const registered = {
       path: name,
@@ -72,8 +94,9 @@ export class Server extends grpc.Server {
   }
 
   override unregister(name: string): boolean {
+    if (!this.#registered.delete(name)) return false;
     for (const { methods } of this.#tables) methods.delete(name);
-    return this.#registered.delete(name);
+    return true;
   }
 
   override bindAsync(
@@ -144,7 +167,7 @@ export class Server extends grpc.Server {
   #open(address: ListenAddress, credentials: grpc.ServerCredentials): Binding {
     const { methods } = this.#table(credentialsInterceptors(credentials));
     const options = { ...this.#options, credentials: serverCredentials(credentials) };
-    const opened = Listener.open(address, listenerSettings(options, methods, servicesOf(this.#registered.keys())));
+    const opened = Listener.open(address, listenerSettings(options, methods, this.services));
     const binding: Binding = { credentials, opened, listener: undefined, cancelled: false };
     if (address.kind !== "tcp" || address.port !== 0) this.#bindings.set(keyOf(address), binding);
     opened.then(
@@ -176,7 +199,7 @@ export class Server extends grpc.Server {
 
   #table(credentialsOwn: readonly grpc.ServerInterceptor[]): MethodTable {
     const interceptors = [...credentialsOwn, ...this.#interceptors];
-    const table: MethodTable = { interceptors, methods: new Map() };
+    const table: MethodTable = { interceptors, methods: new Map(this.#promiseMethods) };
     for (const registered of this.#registered.values()) addMethod(table, registered);
     this.#tables.push(table);
     return table;

@@ -34,6 +34,10 @@ export class MeshServer implements Server {
     });
   }
 
+  get services(): readonly string[] {
+    return this.#server.services;
+  }
+
   add<Service extends ServiceDefinition>(definition: Service, handlers: ServiceHandlers<Service>): void {
     this.#server.add(definition, handlers);
   }

@@ -1,7 +1,8 @@
 import { RpcError } from "../rpc/error.ts";
 import type { ServerCall, ServerContext, ServerMethod } from "../rpc/server-call.ts";
-import type { MethodDescriptor } from "../rpc/service-definition.ts";
+import { type MethodDescriptor, methodsOf, type ServiceDefinition } from "../rpc/service-definition.ts";
 import { Status } from "../rpc/status.ts";
+import type { ServiceHandlers } from "./handlers.ts";
 import { RequestStream } from "./request-stream.ts";
 
 /** Told of each error a handler threw that is no RpcError. */
@@ -9,6 +10,22 @@ export type HandlerErrorListener = (error: unknown, path: string) => void;
 
 /** A handler of any kind, as it is called. */
 export type PromiseHandler = (request: unknown, context: ServerContext) => unknown;
+
+/** What serves each method of `definition`, by path. Throws when `handlers` lack one. */
+export function promiseMethods<Service extends ServiceDefinition>(
+  definition: Service,
+  handlers: ServiceHandlers<Service>,
+  onHandlerError: HandlerErrorListener,
+): Map<string, ServerMethod> {
+  const byName = handlers as Readonly<Record<string, PromiseHandler | undefined>>;
+  const served = new Map<string, ServerMethod>();
+  for (const method of methodsOf(definition)) {
+    const handler = byName[method.name];
+    if (handler === undefined) throw new TypeError(`no handler named ${method.name} for ${method.path}`);
+    served.set(method.path, promiseMethod(method, handler.bind(handlers), onHandlerError));
+  }
+  return served;
+}
 
 /** Serves `method` with an async function or async generator. */
 export function promiseMethod(

@@ -1,14 +1,15 @@
 import { type Clock, systemClock } from "../clock.ts";
 import type { Http2Limits } from "../http2/options.ts";
 import type { PlainServerCredentials, ServerCredentials } from "../identity/credentials.ts";
+import type { MessageEncoding } from "../rpc/compression.ts";
 import { defaultMaxReceiveMessageBytes } from "../rpc/message-framing.ts";
 import type { ServerMethod } from "../rpc/server-call.ts";
-import { methodsOf, type ServiceDefinition, serviceNameOf } from "../rpc/service-definition.ts";
+import { type ServiceDefinition, serviceNameOf } from "../rpc/service-definition.ts";
 import type { ServiceHandlers } from "./handlers.ts";
 import { parseListenAddress } from "./listen-address.ts";
 import { Listener, type ListenerSettings } from "./listener.ts";
 import { fixedListeningPolicy, type ListeningMode, type ListeningPolicyFactory } from "./listening-policy.ts";
-import { type HandlerErrorListener, type PromiseHandler, promiseMethod } from "./promise-method.ts";
+import { type HandlerErrorListener, promiseMethods } from "./promise-method.ts";
 import { forgetServer, type ListeningServer, trackServer } from "./server-registry.ts";
 import { xdsListening } from "./xds-listening.ts";
 
@@ -22,6 +23,10 @@ export interface ServerOptions {
   readonly portName?: string;
   /** A longer request message ends its call with RESOURCE_EXHAUSTED. Default 4 MiB. */
   readonly maxReceiveMessageBytes?: number;
+  /** A longer response message ends its call with RESOURCE_EXHAUSTED. Default: no limit but the wire format's 4 GiB. */
+  readonly maxSendMessageBytes?: number;
+  /** How responses are compressed for callers that read it; a handler may say otherwise (`context.setCompression`). Default `identity`. */
+  readonly compression?: MessageEncoding;
   /** Further connections are closed at once. Default 10,000. */
   readonly maxConnections?: number;
   /** From accept to the end of the TLS handshake. Default 10 s. */
@@ -46,6 +51,8 @@ export interface ListeningAddress {
 
 /** A gRPC server of promise handlers. */
 export interface Server extends AsyncDisposable {
+  /** The full names of the services added so far. */
+  readonly services: readonly string[];
   /** Serves `definition` with `handlers`. Throws when one of its methods is already served. */
   add<Service extends ServiceDefinition>(definition: Service, handlers: ServiceHandlers<Service>): void;
   /** Listens on `host:port` or `unix:/path` (made 0600; a stale socket file is replaced). May be called for several addresses. */
@@ -58,6 +65,9 @@ export interface Server extends AsyncDisposable {
 export function createServer(options: ServerOptions = {}): Server {
   return new PromiseServer(options);
 }
+
+/** As long as a message's length can be written. */
+const longestMessage = 2 ** 32 - 1;
 
 /** The policy of plain credentials: the same for every address, for good. */
 export function credentialsPolicy(credentials: PlainServerCredentials): ListeningPolicyFactory {
@@ -78,6 +88,8 @@ export function listenerSettings(
     listening: options.listening ?? defaultPolicy(options.credentials ?? { kind: "insecure" }),
     portName: options.portName ?? "grpc",
     maxReceiveMessageBytes: options.maxReceiveMessageBytes ?? defaultMaxReceiveMessageBytes,
+    maxSendMessageBytes: options.maxSendMessageBytes ?? longestMessage,
+    compression: options.compression ?? "identity",
     maxConnections: options.maxConnections ?? 10_000,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
     drainGraceMs: options.drainGraceMs ?? 10_000,
@@ -91,9 +103,9 @@ function defaultPolicy(credentials: ServerCredentials): ListeningPolicyFactory {
 }
 
 class PromiseServer implements Server, ListeningServer {
+  readonly services: string[] = [];
   private readonly options: ServerOptions;
   private readonly methods = new Map<string, ServerMethod>();
-  private readonly interfaces: string[] = [];
   readonly listeners = new Set<Listener>();
   private readonly onHandlerError: HandlerErrorListener;
   private closed = false;
@@ -107,21 +119,16 @@ class PromiseServer implements Server, ListeningServer {
   }
 
   add<Service extends ServiceDefinition>(definition: Service, handlers: ServiceHandlers<Service>): void {
-    const methods = methodsOf(definition);
-    for (const { path } of methods) if (this.methods.has(path)) throw new TypeError(`${path} is served already`);
-    const byName = handlers as Readonly<Record<string, PromiseHandler | undefined>>;
-    for (const method of methods) {
-      const handler = byName[method.name];
-      if (handler === undefined) throw new TypeError(`no handler named ${method.name} for ${method.path}`);
-      this.methods.set(method.path, promiseMethod(method, handler.bind(handlers), this.onHandlerError));
-    }
+    const added = promiseMethods(definition, handlers, this.onHandlerError);
+    for (const path of added.keys()) if (this.methods.has(path)) throw new TypeError(`${path} is served already`);
+    for (const [path, method] of added) this.methods.set(path, method);
     const name = serviceNameOf(definition);
-    if (name !== undefined) this.interfaces.push(name);
+    if (name !== undefined) this.services.push(name);
   }
 
   async listen(address: string): Promise<ListeningAddress> {
     if (this.closed) throw new Error("the server is closed");
-    const settings = listenerSettings(this.options, this.methods, this.interfaces);
+    const settings = listenerSettings(this.options, this.methods, this.services);
     const listener = await Listener.open(parseListenAddress(address), settings);
     if (this.closed) {
       await listener.close(0);
@@ -143,6 +150,7 @@ class PromiseServer implements Server, ListeningServer {
   }
 }
 
-function reportHandlerError(error: unknown, path: string): void {
+/** Says on stderr what a handler threw. */
+export function reportHandlerError(error: unknown, path: string): void {
   console.error(`weft: the handler of ${path} failed:`, error);
 }
