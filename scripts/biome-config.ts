@@ -21,7 +21,7 @@ function packagePatterns(packageRoot: string, folder: string): Pattern[] {
   const refused = ours.filter((name) => !allowed.includes(name));
   const heavy = confined
     .filter((rule) => rule.package === packageRoot && rule.within !== folder)
-    .map((rule) => rule.module);
+    .flatMap((rule) => [rule.module, `${rule.module}/**`]);
   return [
     { group: refused, message: "this package may not import that one: see scripts/levels.ts" },
     ...(heavy.length > 0 ? [{ group: heavy, message: "only one folder may import this: see scripts/levels.ts" }] : []),
@@ -66,6 +66,8 @@ export function biomeConfig(): object {
       },
     },
     overrides: [
+      // As JSON.stringify writes it, so that what is generated is what the formatter leaves.
+      { includes: ["biome.json"], json: { formatter: { expand: "always" } } },
       {
         includes: ["**/vitest.config.ts", "scripts/closing-line.ts"],
         linter: { rules: { style: { noDefaultExport: "off" } } },

@@ -19,6 +19,7 @@ export const levels: Record<string, Record<string, number>> = {
     services: 7,
     registration: 8,
     "grpc-js": 9,
+    connect: 9,
   },
   "packages/mesh/src": {
     model: 1,
@@ -48,4 +49,5 @@ export const packageImports: Record<string, readonly string[]> = {
 /** Outside packages that only one folder may import: they are heavy, or belong to one surface. */
 export const confined: readonly { readonly module: string; readonly within: string; readonly package: string }[] = [
   { module: "@grpc/grpc-js", package: "packages/grpc/src", within: "grpc-js" },
+  { module: "@connectrpc/connect", package: "packages/grpc/src", within: "connect" },
 ];

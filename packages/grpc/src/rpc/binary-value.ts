@@ -14,5 +14,5 @@ export function decodeBinaryValue(text: string): Uint8Array | undefined {
   if (!base64Pattern.test(trimmed)) return undefined;
   const digits = trimmed.replace(/=+$/, "").length;
   if (digits % 4 === 1) return undefined;
-  return Uint8Array.prototype.slice.call(Buffer.from(trimmed, "base64"));
+  return new Uint8Array(Buffer.from(trimmed, "base64"));
 }
