@@ -22,7 +22,7 @@ function decompressing(maxBytes = limit, encoding: "gzip" | "deflate" = "gzip") 
       errors.push(error);
       ended.resolve();
     },
-    onCaughtUp: ended.resolve,
+    onDecompressed: ended.resolve,
   });
   return { decompressor, messages, flags, errors, ended: ended.promise };
 }
@@ -82,6 +82,17 @@ describe("Decompressor", () => {
     expect(messages).toEqual([]);
   });
 
+  test("keeps messages compressed while it is paused", async () => {
+    const { decompressor, messages, ended } = decompressing();
+    decompressor.pause();
+    decompressor.push(gzipSync("first"), true);
+    decompressor.push(gzipSync("second"), true);
+    expect([messages.length, decompressor.isBusy]).toEqual([0, true]);
+    decompressor.resume();
+    await ended;
+    expect(messages.map(String)).toEqual(["first", "second"]);
+  });
+
   test("gives nothing after it was stopped", async () => {
     const { decompressor, messages } = decompressing();
     const other = decompressing();
@@ -99,7 +110,7 @@ describe("Compressor", () => {
     const ended = Promise.withResolvers<void>();
     const compressor = new Compressor("gzip", {
       onCompressed: (message, isCompressed) => sent.push([message, isCompressed]),
-      onCaughtUp: ended.resolve,
+      onAllCompressed: ended.resolve,
     });
     compressor.push(Buffer.from("small"), true);
     expect(sent.length).toBe(1);
@@ -114,7 +125,7 @@ describe("Compressor", () => {
 
   test("leaves an empty message as it is", () => {
     const flags: boolean[] = [];
-    const sink = { onCompressed: (_: Uint8Array, flag: boolean) => flags.push(flag), onCaughtUp: () => undefined };
+    const sink = { onCompressed: (_: Uint8Array, flag: boolean) => flags.push(flag), onAllCompressed: () => undefined };
     new Compressor("deflate", sink).push(new Uint8Array(0), true);
     expect(flags).toEqual([false]);
   });

@@ -39,16 +39,16 @@ export interface DecompressorSink {
   onMessage(message: Buffer, wasCompressed: boolean): void;
   /** A message can't be decompressed, or is longer than the limit; nothing follows. */
   onUnreadable(error: RpcError): void;
-  /** All that was pushed is out. Only after `isBusy` was true. */
-  onCaughtUp(): void;
+  /** `isBusy` was true and is no longer: all that was pushed is out. */
+  onDecompressed(): void;
 }
 
 /** Takes what a Compressor makes of a call's messages. */
 export interface CompressorSink {
   /** The next message, in the order of `push` and maybe within it. */
   onCompressed(message: Uint8Array, isCompressed: boolean): void;
-  /** All that was pushed is out. Only after `isBusy` was true. */
-  onCaughtUp(): void;
+  /** `isBusy` was true and is no longer: all that was pushed is out. */
+  onAllCompressed(): void;
 }
 
 type Done = (error: Error | null, result: Buffer) => void;
@@ -85,7 +85,10 @@ export class Decompressor {
   readonly #maxBytes: number;
   readonly #sink: DecompressorSink;
   readonly #waiting: Waiting<Buffer>[] = [];
-  #isBusy = false;
+  /** One message is in zlib's hands. */
+  #isWorking = false;
+  #isDraining = false;
+  #isPaused = false;
   #isStopped = false;
 
   constructor(encoding: Exclude<MessageEncoding, "identity">, maxBytes: number, sink: DecompressorSink) {
@@ -96,13 +99,23 @@ export class Decompressor {
 
   /** Whether messages that were pushed are still to come: hold back the peer, and what follows the last. */
   get isBusy(): boolean {
-    return this.#isBusy;
+    return this.#isWorking || this.#waiting.length > 0;
   }
 
   /** Takes the next message in bytes of its own. */
   push(message: Buffer, isCompressed: boolean): void {
-    if (this.#isBusy) this.#waiting.push({ message, isCoded: isCompressed });
+    if (this.isBusy || this.#isPaused) this.#waiting.push({ message, isCoded: isCompressed });
     else this.#take(message, isCompressed);
+  }
+
+  /** Gives no more messages than are on their way already: what is kept compressed takes no more memory than the peer sent. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (this.#waiting.length > 0) this.#drain();
   }
 
   /** Drops all that waits: the call is over. */
@@ -139,18 +152,30 @@ export class Decompressor {
   }
 
   #takeLater(message: Buffer): void {
-    this.#isBusy = true;
+    this.#isWorking = true;
     this.#codec.decompressLater(message, { maxOutputLength: atLeastOne(this.#maxBytes) }, (error, result) => {
       if (this.#isStopped) return;
-      this.#isBusy = false;
+      this.#isWorking = false;
       if (error === null) this.#sink.onMessage(result, true);
       else this.#refuse(error);
-      while (!this.#isBusy && !this.#isStopped) {
-        const next = this.#waiting.shift();
-        if (next === undefined) return this.#sink.onCaughtUp();
-        this.#take(next.message, next.isCoded);
-      }
+      this.#drain();
     });
+  }
+
+  #drain(): void {
+    // The sink may resume while it takes a message.
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    while (!this.#isWorking && !this.#isStopped) {
+      if (this.#waiting.length === 0) {
+        this.#sink.onDecompressed();
+        break;
+      }
+      if (this.#isPaused) break;
+      const { message, isCoded } = this.#waiting.shift()!;
+      this.#take(message, isCoded);
+    }
+    this.#isDraining = false;
   }
 
   #refuse(error: unknown): void {
@@ -181,7 +206,7 @@ export class Compressor {
     this.#sink = sink;
   }
 
-  /** Whether messages that were pushed are still to go out: the end of the stream must wait for `onCaughtUp`. */
+  /** Whether messages that were pushed are still to go out: the end of the stream must wait for `onAllCompressed`. */
   get isBusy(): boolean {
     return this.#isBusy;
   }
@@ -195,6 +220,7 @@ export class Compressor {
   /** Drops all that waits: the call is over. */
   stop(): void {
     this.#isStopped = true;
+    this.#isBusy = false;
     this.#waiting.length = 0;
   }
 
@@ -214,7 +240,7 @@ export class Compressor {
       else this.#sink.onCompressed(message, false);
       while (!this.#isBusy && !this.#isStopped) {
         const next = this.#waiting.shift();
-        if (next === undefined) return this.#sink.onCaughtUp();
+        if (next === undefined) return this.#sink.onAllCompressed();
         this.#take(next.message, next.isCoded);
       }
     });

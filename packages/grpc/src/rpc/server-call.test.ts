@@ -31,6 +31,8 @@ async function serve(method: Partial<ServerMethod> = {}, maxReceiveMessageBytes 
       },
       peer: { address: "peer", localAddress: "here", isSecure: false, identity: undefined, certificate: undefined },
       maxReceiveMessageBytes,
+      maxSendMessageBytes: 100_000,
+      compression: "identity",
       counts: new ConnectionCounts(),
       methodFor: (path) => (path === "/a.B/C" ? served : undefined),
       onStream(stream, headers, endStream) {

@@ -5,11 +5,21 @@ import { type HeaderList, HeaderTemplate } from "../http2/headers.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { SpiffeId } from "../identity/spiffe.ts";
 import type { ConnectionCounts } from "./call-counts.ts";
+import {
+  acceptedEncodings,
+  acceptsEncoding,
+  Compressor,
+  type CompressorSink,
+  Decompressor,
+  type DecompressorSink,
+  type MessageEncoding,
+  parseEncoding,
+} from "./compression.ts";
 import { type DeadlineEntry, deadlines } from "./deadline-wheel.ts";
 import { RpcError } from "./error.ts";
 import { MessageReader, type MessageSink, messagePrefix, prefixBytes, wholeMessage } from "./message-framing.ts";
 import { Metadata } from "./metadata.ts";
-import { isGrpcContentType } from "./response.ts";
+import { headerValue, isGrpcContentType } from "./response.ts";
 import { Status } from "./status.ts";
 import { encodeStatusMessage } from "./status-message.ts";
 import { parseTimeout } from "./timeout.ts";
@@ -49,6 +59,13 @@ export interface ServerContext {
   /** Aborts when the caller cancels, the deadline passes or the connection is lost; never after the status was sent. */
   readonly signal: AbortSignal;
   readonly peer: CallPeer;
+  /** Whether the request message that was taken last came compressed. */
+  readonly isRequestCompressed: boolean;
+  /**
+   * How the messages from now on are compressed: before the headers are out any encoding, then that one or `identity`,
+   * message by message. A caller that doesn't read it gets them as they are. Default: the server's `compression`.
+   */
+  setCompression(encoding: MessageEncoding): void;
   /** Sends response headers now, before the first message. Throws when they are already out. */
   sendHeaders(metadata: Metadata): void;
 }
@@ -77,25 +94,40 @@ export interface ServerCallHost {
   readonly connection: Http2Connection;
   readonly peer: CallPeer;
   readonly maxReceiveMessageBytes: number;
+  readonly maxSendMessageBytes: number;
+  /** How responses are compressed where their callers read it and their handlers don't say. */
+  readonly compression: MessageEncoding;
   readonly counts: ConnectionCounts;
   methodFor(path: string): ServerMethod | undefined;
 }
 
-const responseHead = new HeaderTemplate([":status", "200", "content-type", "application/grpc"]);
+const responseStart = [":status", "200", "content-type", "application/grpc", "grpc-accept-encoding", acceptedEncodings];
+const responseHead = new HeaderTemplate(responseStart);
+const compressedHeads = {
+  gzip: new HeaderTemplate([...responseStart, "grpc-encoding", "gzip"]),
+  deflate: new HeaderTemplate([...responseStart, "grpc-encoding", "deflate"]),
+};
 const statusTrailers = Object.values(Status).map((status) => new HeaderTemplate(["grpc-status", `${status}`]));
 const statusOnly = Object.values(Status).map(
-  (status) => new HeaderTemplate([":status", "200", "content-type", "application/grpc", "grpc-status", `${status}`]),
+  (status) => new HeaderTemplate([...responseStart, "grpc-status", `${status}`]),
 );
 const unsupportedMediaType = new HeaderTemplate([":status", "415"]);
 const methodNotAllowed = new HeaderTemplate([":status", "405", "allow", "POST"]);
 const nothing: HeaderList = [];
-const identityOnly: HeaderList = ["grpc-accept-encoding", "identity"];
 const unlimited = 0;
 /** The longest `grpc-message` in characters: a status must fit into any peer's header list limit. */
 const longestDetails = 4096;
 
+/** An end that waits for messages that are still being compressed. */
+interface Ending {
+  readonly head: HeaderTemplate;
+  readonly rest: HeaderList;
+}
+
 /** One call on the server: http2's stream handler, the deadline's entry and the handler's context in a single object. */
-export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, MessageSink {
+export class ServerCall
+  implements StreamHandler, ServerContext, DeadlineEntry, MessageSink, DecompressorSink, CompressorSink
+{
   /** The method's memory of this call. */
   state: unknown = undefined;
   /** How many request messages came. */
@@ -109,8 +141,19 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   private readonly stream: Http2Stream;
   /** The request's headers as received. */
   readonly headers: HeaderList;
-  /** Made when a message comes in pieces. */
+  /** Made when a message comes in pieces, or may be compressed. */
   private reader: MessageReader | undefined = undefined;
+  private decompressor: Decompressor | undefined = undefined;
+  /** Messages that came compressed and wait to be taken. */
+  private compressedRequests: Set<Uint8Array> | undefined = undefined;
+  private compressor: Compressor | undefined = undefined;
+  private encoding: MessageEncoding | undefined = undefined;
+  /** The caller is done; the method hears of it after the last message is decompressed. */
+  private halfCloseWaits = false;
+  private ending: Ending | undefined = undefined;
+  /** What the last write of a compressed message said. */
+  private isWritable = true;
+  isRequestCompressed = false;
   private method: ServerMethod | undefined = undefined;
   private headersSent = false;
   private halfClosed = false;
@@ -212,10 +255,7 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
       this.sendStatus(Status.UNIMPLEMENTED, `no method ${this.path} here`);
       return;
     }
-    if (encoding !== undefined && encoding !== "identity") {
-      this.refuseEncoding(encoding);
-      return;
-    }
+    if (encoding !== undefined && encoding !== "identity" && !this.startDecompression(encoding)) return;
     if (timeout !== undefined && !this.startDeadline(timeout)) return;
     this.method = method;
     method.onStart(this);
@@ -230,12 +270,35 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
     this.sendHeaderList(headers);
   }
 
+  setCompression(encoding: MessageEncoding): void {
+    if (this.over) return;
+    if (this.headersSent && encoding !== "identity" && encoding !== this.compressor?.encoding) {
+      // What the caller doesn't read was answered by leaving it out; asking again changes nothing.
+      if (!this.accepts(encoding)) return;
+      throw new Error(`the response headers of ${this.path} are already sent, without encoding ${encoding}`);
+    }
+    this.encoding = encoding;
+  }
+
   /** Sends one response message; false asks to wait for `onWritable`. What comes after the end is dropped. */
-  sendMessage(message: Uint8Array): boolean {
+  sendMessage(message: Uint8Array, compress = true): boolean {
     if (this.over) return true;
-    if (!this.headersSent) this.sendHeaderList(nothing);
+    const { length } = message;
+    if (length > this.host.maxSendMessageBytes) {
+      const limit = this.host.maxSendMessageBytes;
+      this.abandon(
+        new RpcError(
+          "RESOURCE_EXHAUSTED",
+          `message of ${length} bytes to be sent is larger than the limit of ${limit}`,
+        ),
+      );
+      return true;
+    }
     this.host.counts.onSent();
-    return this.host.connection.write(this.stream, messagePrefix(message.length), message, false);
+    this.host.counts.onSent();
+    if (!this.headersSent) this.sendHeaderList(nothing);
+    if (this.compressor !== undefined) return this.sendCompressed(this.compressor, message, compress);
+    return this.host.connection.write(this.stream, messagePrefix(length), message, false);
   }
 
   /** Ends the call. Only the first status counts. `trailers` defaults to `context.trailers`. */
@@ -255,7 +318,15 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   release(message: Uint8Array): void {
     if (this.over) return;
     this.waiting--;
-    this.giveBack(this.waiting === 0 ? this.held : message.length + prefixBytes);
+    if (this.decompressor === undefined) {
+      this.giveBack(this.waiting === 0 ? this.held : message.length + prefixBytes);
+      return;
+    }
+    this.isRequestCompressed = this.compressedRequests?.delete(message) === true;
+    if (this.waiting > 0) return;
+    this.decompressor.resume();
+    // What was held may wait again, decompressed or not.
+    if (this.waiting === 0 && !this.decompressor.isBusy) this.giveBack(this.held);
   }
 
   onHeaders(_headers: HeaderList, endStream: boolean): void {
@@ -267,16 +338,38 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
     this.held += end - start;
     if (!this.over) this.read(chunk, start, end);
     // With no whole message waiting, the rest of a begun one must be let in, or it would never be whole.
-    if (this.waiting === 0 || this.over) this.giveBack(this.held);
+    if ((this.waiting === 0 && this.decompressor?.isBusy !== true) || this.over) this.giveBack(this.held);
     if (endStream) this.endRequest();
   }
 
-  onMessage(message: Buffer): void {
+  onMessage(message: Buffer, wasCompressed = false): void {
     const method = this.method!;
     this.messages++;
     this.host.counts.onReceived();
-    if (!method.takesAtOnce) this.waiting++;
+    if (method.takesAtOnce) this.isRequestCompressed = wasCompressed;
+    else {
+      this.waiting++;
+      if (wasCompressed) this.holdDecompression(message);
+    }
     method.onMessage(this, message);
+  }
+
+  onDecompressed(): void {
+    if (this.over) return;
+    if (this.waiting === 0) this.giveBack(this.held);
+    if (!this.halfCloseWaits) return;
+    this.halfCloseWaits = false;
+    this.method!.onHalfClose(this);
+  }
+
+  onCompressed(message: Uint8Array, isCompressed: boolean): void {
+    const prefix = messagePrefix(message.length, isCompressed);
+    this.isWritable = this.host.connection.write(this.stream, prefix, message, false);
+  }
+
+  onAllCompressed(): void {
+    if (this.ending !== undefined) this.sendEnding(this.ending.head, this.ending.rest);
+    else if (this.isWritable && !this.over) this.method?.onWritable(this);
   }
 
   onUnreadable(error: RpcError): void {
@@ -284,7 +377,8 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   }
 
   onWritable(): void {
-    if (!this.over) this.method?.onWritable(this);
+    this.isWritable = true;
+    if (!this.over && this.compressor?.isBusy !== true) this.method?.onWritable(this);
   }
 
   onDeadline(): void {
@@ -292,8 +386,10 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   }
 
   onClose(error: Http2Error | undefined): void {
+    this.compressor?.stop();
     if (this.over) return;
     this.over = true;
+    this.reader?.stop();
     this.host.counts.onEnded(Status.CANCELLED);
     this.host.counts.broken++;
     deadlines.remove(this);
@@ -303,6 +399,7 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
   /** Ends the call from this side while its method still runs. */
   abandon(error: RpcError): void {
     if (this.over) return;
+    this.compressor?.stop();
     this.sendError(error);
     this.cancel(error);
   }
@@ -329,7 +426,8 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
       this.abandon(new RpcError("INTERNAL", "the request ended within a message"));
       return;
     }
-    this.method.onHalfClose(this);
+    this.halfCloseWaits = this.decompressor?.isBusy === true;
+    if (!this.halfCloseWaits) this.method.onHalfClose(this);
   }
 
   private cancel(reason: RpcError): void {
@@ -351,7 +449,43 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
 
   private sendHeaderList(headers: HeaderList): void {
     this.headersSent = true;
-    this.host.connection.sendHeaders(this.stream, responseHead, headers, false);
+    const encoding = this.encoding ?? this.host.compression;
+    let head = responseHead;
+    if (encoding !== "identity" && this.accepts(encoding)) {
+      this.compressor = new Compressor(encoding, this);
+      this.encoding = encoding;
+      head = compressedHeads[encoding];
+    }
+    this.host.connection.sendHeaders(this.stream, head, headers, false);
+  }
+
+  private sendCompressed(compressor: Compressor, message: Uint8Array, compress: boolean): boolean {
+    compressor.push(message, compress && this.encoding !== "identity");
+    return this.isWritable && !compressor.isBusy;
+  }
+
+  private accepts(encoding: MessageEncoding): boolean {
+    return acceptsEncoding(headerValue(this.headers, "grpc-accept-encoding"), encoding);
+  }
+
+  private startDecompression(name: string): boolean {
+    const encoding = parseEncoding(name);
+    if (encoding === undefined || encoding === "identity") {
+      const text = JSON.stringify(name.slice(0, 20));
+      this.sendStatus(Status.UNIMPLEMENTED, `no decompression for grpc-encoding ${text}`);
+      return false;
+    }
+    const { maxReceiveMessageBytes } = this.host;
+    this.decompressor = new Decompressor(encoding, maxReceiveMessageBytes, this);
+    this.reader = new MessageReader(this, maxReceiveMessageBytes, this.decompressor);
+    return true;
+  }
+
+  /** Messages that nobody takes yet stay compressed, but for one. */
+  private holdDecompression(message: Uint8Array): void {
+    this.compressedRequests ??= new Set();
+    this.compressedRequests.add(message);
+    this.decompressor!.pause();
   }
 
   private refuseHttp(answer: HeaderTemplate): void {
@@ -359,17 +493,16 @@ export class ServerCall implements StreamHandler, ServerContext, DeadlineEntry, 
     this.finish(answer, nothing);
   }
 
-  private refuseEncoding(encoding: string): void {
-    const details = `no decompression for grpc-encoding ${JSON.stringify(encoding.slice(0, 20))}`;
-    this.host.counts.onEnded(Status.UNIMPLEMENTED);
-    this.finish(statusOnly[Status.UNIMPLEMENTED]!, [...identityOnly, "grpc-message", encodeStatusMessage(details)]);
-  }
-
-  private finish(answer: HeaderTemplate, rest: HeaderList): void {
+  private finish(head: HeaderTemplate, rest: HeaderList): void {
     this.over = true;
     this.reader?.stop();
     deadlines.remove(this);
-    this.host.connection.sendHeaders(this.stream, answer, rest, true);
+    if (this.compressor?.isBusy === true) this.ending = { head, rest };
+    else this.sendEnding(head, rest);
+  }
+
+  private sendEnding(head: HeaderTemplate, rest: HeaderList): void {
+    this.host.connection.sendHeaders(this.stream, head, rest, true);
     this.giveBack(this.held);
   }
 

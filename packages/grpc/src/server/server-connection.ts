@@ -4,6 +4,7 @@ import type { HeaderList } from "../http2/headers.ts";
 import type { Http2Options } from "../http2/options.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import { ConnectionCounts } from "../rpc/call-counts.ts";
+import type { MessageEncoding } from "../rpc/compression.ts";
 import { type CallPeer, ServerCall, type ServerCallHost, type ServerMethod } from "../rpc/server-call.ts";
 
 /** What all connections of a server share. */
@@ -11,6 +12,9 @@ export interface ConnectionSettings {
   /** Path → what serves it. */
   readonly methods: ReadonlyMap<string, ServerMethod>;
   readonly maxReceiveMessageBytes: number;
+  readonly maxSendMessageBytes: number;
+  /** How responses are compressed where their callers read it and their handlers don't say. */
+  readonly compression: MessageEncoding;
   readonly http2: Http2Options;
 }
 
@@ -19,6 +23,8 @@ export class ServerConnection implements ConnectionHandler, ServerCallHost {
   readonly connection: Http2Connection;
   readonly peer: CallPeer;
   readonly maxReceiveMessageBytes: number;
+  readonly maxSendMessageBytes: number;
+  readonly compression: MessageEncoding;
   readonly counts = new ConnectionCounts();
   private readonly methods: ReadonlyMap<string, ServerMethod>;
   private readonly closed: (connection: ServerConnection) => void;
@@ -34,6 +40,8 @@ export class ServerConnection implements ConnectionHandler, ServerCallHost {
   ) {
     this.peer = peer;
     this.maxReceiveMessageBytes = settings.maxReceiveMessageBytes;
+    this.maxSendMessageBytes = settings.maxSendMessageBytes;
+    this.compression = settings.compression;
     this.methods = settings.methods;
     this.closed = closed;
     this.connection = new Http2Connection(socket, "server", this, settings.http2);
