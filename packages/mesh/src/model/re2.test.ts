@@ -29,6 +29,7 @@ test.each([
   ["(?<!a)b", "lookbehind"],
   ["(?>a)", "atomic"],
   ["(?<name>a)", "(?P<name>"],
+  ["(?P<n>a)|(?P<n>b)", "twice"],
   ["(a)\\1", "backreferences"],
   ["a++", "repeated"],
   ["a**", "repeated"],

@@ -8,7 +8,7 @@ export const maxPatternLength = 1024;
 const maxRepeat = 1000;
 const maxDepth = 100;
 const repeat = /^\{(\d{1,5})(,(\d{0,5}))?\}/;
-const groupStart = /^\(\?(?:P<[A-Za-z_]\w*>|[imsU]*(?:-[imsU]+)?:)/;
+const groupStart = /^\(\?(?:P<([A-Za-z_]\w*)>|[imsU]*(?:-[imsU]+)?:)/;
 const flagsOnly = /^\(\?(?:[imsU]+(?:-[imsU]+)?|-[imsU]+)\)/;
 const posixClass = /^\[:\^?(?:alnum|alpha|ascii|blank|cntrl|digit|graph|lower|print|punct|space|upper|word|xdigit):\]/;
 const unicodeClass =
@@ -34,6 +34,7 @@ class PatternScan {
   readonly #pattern: string;
   #at = 0;
   readonly #groups: Group[] = [{ canRepeat: false, largest: 1, last: 1 }];
+  readonly #names = new Set<string>();
 
   constructor(pattern: string) {
     this.#pattern = pattern;
@@ -114,13 +115,15 @@ class PatternScan {
       this.#group.canRepeat = false;
       return undefined;
     }
-    const start = rest.startsWith("(?") ? groupStart.exec(rest)?.[0] : "(";
+    const [start, name] = rest.startsWith("(?") ? (groupStart.exec(rest) ?? []) : ["("];
     if (start === undefined) {
       if (/^\(\?(?:<?[=!]|>)/.test(rest)) return "lookahead, lookbehind and atomic groups are not RE2";
       if (/^\(\?<[A-Za-z_]/.test(rest)) return "a named group is written (?P<name>…)";
       return "the group is not RE2";
     }
     if (this.#groups.length > maxDepth) return `groups nest deeper than ${maxDepth}`;
+    if (name !== undefined && this.#names.has(name)) return `the group name ${name} is given twice`;
+    if (name !== undefined) this.#names.add(name);
     this.#at += start.length;
     this.#groups.push({ canRepeat: false, largest: 1, last: 1 });
     return undefined;
