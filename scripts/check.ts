@@ -1,6 +1,6 @@
-// `npm run check`: types, lint and format, import directions. `--write` renews what is generated from code.
-import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+// `npm run check`: types, lint and format, import directions, reference pages. `--write` renews what is generated from code.
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { biomeConfig } from "./biome-config.ts";
 
@@ -27,6 +27,10 @@ function generated(path: string, text: string): void {
 
 generated("biome.json", `${JSON.stringify(biomeConfig(), null, 2)}\n`);
 await import("./generate.ts");
+mkdirSync(join(root, "docs", "reference"), { recursive: true });
+// A process of its own: only with the condition do the packages resolve to their sources.
+const pages = execFileSync("node", ["--conditions=@weft/source", join(import.meta.dirname, "reference.ts")]);
+for (const [path, text] of Object.entries<string>(JSON.parse(pages.toString()))) generated(path, text);
 step("types", run("tsc", "-b"));
 step("lint, format and import directions", run("biome", "check", ...(write ? ["--write"] : []), "."));
 process.exitCode = failed ? 1 : 0;

@@ -1,9 +1,9 @@
 // What travels over the admin API, as types that both ends share. JSON: no dates, no bigints, times in milliseconds since 1970.
 import type { ClientStatus } from "../discovery/client-status.ts";
+import type { Diagnostic } from "../model/diagnostic.ts";
 import type { Workload } from "../model/workload.ts";
 import type { InterfaceStatus } from "../registry/registry.ts";
 import type { ChangeResult, ResourceView } from "../sources/sources.ts";
-import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
 import type { CreatedToken, TokenRequest, TokenView } from "../store/join-tokens.ts";
 import type { AuditEntry, ResourceKey } from "../store/records.ts";
 
@@ -12,8 +12,8 @@ export type {
   ChangeResult,
   ClientStatus,
   CreatedToken,
+  Diagnostic,
   InterfaceStatus,
-  OperationDiagnostic,
   ResourceKey,
   ResourceView,
   TokenRequest,
@@ -47,12 +47,12 @@ export interface StatusReport {
   readonly clients: readonly ClientStatus[];
   readonly workloads: readonly Workload[];
   readonly interfaces: readonly InterfaceStatus[];
-  readonly diagnostics: readonly OperationDiagnostic[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** The body of every answer that isn't a success. */
 export interface ErrorBody {
-  readonly diagnostics: readonly OperationDiagnostic[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** What a role may do: a viewer reads, an editor changes resources too, an admin mints tokens too. */

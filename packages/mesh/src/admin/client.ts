@@ -1,4 +1,4 @@
-import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
+import { type Diagnostic, errorAbout } from "../model/diagnostic.ts";
 import type { AuditEntry } from "../store/records.ts";
 import type {
   ChangeResult,
@@ -17,11 +17,11 @@ import { writeHeader } from "./guard.ts";
 /** The admin API said no, or couldn't be asked. `diagnostics` is never empty. */
 export class AdminError extends Error {
   override readonly name = "AdminError";
-  readonly diagnostics: readonly OperationDiagnostic[];
+  readonly diagnostics: readonly Diagnostic[];
   /** The HTTP status; undefined where no answer came. */
   readonly status: number | undefined;
 
-  constructor(diagnostics: readonly OperationDiagnostic[], status?: number, options?: ErrorOptions) {
+  constructor(diagnostics: readonly Diagnostic[], status?: number, options?: ErrorOptions) {
     super(diagnostics[0]?.message ?? "the admin API failed", options);
     this.diagnostics = diagnostics;
     this.status = status;
@@ -53,7 +53,7 @@ export class AdminClient {
     return this.#request("GET", "status");
   }
 
-  async diagnostics(): Promise<readonly OperationDiagnostic[]> {
+  async diagnostics(): Promise<readonly Diagnostic[]> {
     return (await this.#request<ErrorBody>("GET", "diagnostics")).diagnostics;
   }
 
@@ -132,21 +132,17 @@ export class AdminClient {
     if (response.status === 401) throw new AdminError([this.#stale()], 401);
     if (Array.isArray(diagnostics) && diagnostics.length > 0) throw new AdminError(diagnostics, response.status);
     throw new AdminError([
-      operationError("WEFT0509", `${this.url} answered ${response.status} and is no control plane of this version`, {
+      errorAbout("WEFT0509", `${this.url} answered ${response.status} and is no control plane of this version`, {
         file: this.#path,
       }),
     ]);
   }
 
-  #stale(): OperationDiagnostic {
-    return operationError(
-      "WEFT0510",
-      `the control plane at ${this.url} does not take the credential in ${this.#path}`,
-      {
-        file: this.#path,
-        hint: "it was restarted with another --data directory; name that one",
-      },
-    );
+  #stale(): Diagnostic {
+    return errorAbout("WEFT0510", `the control plane at ${this.url} does not take the credential in ${this.#path}`, {
+      file: this.#path,
+      hint: "it was restarted with another --data directory; name that one",
+    });
   }
 
   #unreachable(error: unknown): AdminError {
@@ -159,7 +155,7 @@ export class AdminClient {
         : `the control plane at ${this.url} (process ${pid}) did not answer: ${error instanceof Error ? error.message : String(error)}`;
     const hint =
       code === "ECONNREFUSED" ? "start it again: weft up, with the same --data" : `see whether process ${pid} hangs`;
-    return new AdminError([operationError("WEFT0509", message, { file: this.#path, hint })], undefined, {
+    return new AdminError([errorAbout("WEFT0509", message, { file: this.#path, hint })], undefined, {
       cause: error,
     });
   }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
+import { type Diagnostic, errorAbout } from "../model/diagnostic.ts";
 
 const credential = z.strictObject({
   url: z.string().regex(/^http:\/\/(127\.0\.0\.1|\[::1\]):\d{1,5}$/),
@@ -46,34 +46,34 @@ export function removeCredential(dataDirectory: string, token: string): void {
 }
 
 /** The credential of a data directory, or why there is none to use. */
-export function readCredential(dataDirectory: string): AdminCredential | OperationDiagnostic {
+export function readCredential(dataDirectory: string): AdminCredential | Diagnostic {
   const path = credentialPath(dataDirectory);
   try {
     const { mode, uid } = statSync(path);
     if ((mode & 0o077) !== 0) {
-      return operationError("WEFT0510", `${path} can be read by other users, so it proves nothing`, {
+      return errorAbout("WEFT0510", `${path} can be read by other users, so it proves nothing`, {
         file: path,
         hint: `chmod 600 ${path}, and restart the control plane for a new one`,
       });
     }
     if (process.getuid !== undefined && uid !== process.getuid()) {
-      return operationError("WEFT0510", `${path} belongs to another user`, { file: path, hint: "run as that user" });
+      return errorAbout("WEFT0510", `${path} belongs to another user`, { file: path, hint: "run as that user" });
     }
     const parsed = credential.safeParse(JSON.parse(readFileSync(path, "utf8")));
     if (parsed.success) return parsed.data;
-    return operationError("WEFT0510", `${path} is not a control plane's credential`, {
+    return errorAbout("WEFT0510", `${path} is not a control plane's credential`, {
       file: path,
       hint: "restart the control plane, which writes a new one",
     });
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "ENOENT") {
-      return operationError("WEFT0509", `no control plane runs with the data directory ${dataDirectory}`, {
+      return errorAbout("WEFT0509", `no control plane runs with the data directory ${dataDirectory}`, {
         file: path,
         hint: `start one: weft up --data ${dataDirectory}, or name the right directory with --data`,
       });
     }
     const reason = error instanceof Error ? error.message : String(error);
-    return operationError("WEFT0510", `${path} can't be read: ${reason}`, { file: path });
+    return errorAbout("WEFT0510", `${path} can't be read: ${reason}`, { file: path });
   }
 }

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Context, MiddlewareHandler } from "hono";
-import { type OperationCode, operationError } from "../store/diagnostic-codes.ts";
+import { errorAbout } from "../model/diagnostic.ts";
+import type { DiagnosticCode } from "../model/diagnostic-codes.ts";
 import type { ErrorBody, Principal, Role } from "./api-types.ts";
 
 /** What a request carries once it has passed the guards. */
@@ -12,12 +13,12 @@ export interface GuardedEnv {
 export function refuse(
   context: Context,
   status: 400 | 401 | 403 | 404 | 405 | 409 | 413 | 422 | 500 | 507,
-  code: OperationCode,
+  code: DiagnosticCode,
   message: string,
   hint?: string,
 ): Response {
   const body: ErrorBody = {
-    diagnostics: [operationError(code, message, { file: new URL(context.req.url).pathname.slice(0, 256), hint })],
+    diagnostics: [errorAbout(code, message, { file: new URL(context.req.url).pathname.slice(0, 256), hint })],
   };
   return context.json(body, status);
 }

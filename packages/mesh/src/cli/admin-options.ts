@@ -1,7 +1,7 @@
-import type { OperationDiagnostic } from "../admin/api-types.ts";
 import { type AdminClient, type AdminError, connectAdmin } from "../admin/client.ts";
 import { type Diagnostic, formatDiagnostic } from "../model/diagnostic.ts";
 import { CommandFailure } from "./failure.ts";
+import { printable } from "./output.ts";
 
 /** The admin API of the control plane that keeps its state in `data`. */
 export function admin(data: string): AdminClient {
@@ -9,9 +9,8 @@ export function admin(data: string): AdminClient {
 }
 
 /** Prints diagnostics to standard error, one a line, as compilers do: `file:line:column: error WEFT0010: …`. */
-export function printDiagnostics(diagnostics: readonly OperationDiagnostic[]): void {
-  // The two tables of codes differ in nothing that printing looks at.
-  for (const diagnostic of diagnostics) process.stderr.write(`${formatDiagnostic(diagnostic as Diagnostic)}\n`);
+export function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
+  for (const diagnostic of diagnostics) process.stderr.write(`${printable(formatDiagnostic(diagnostic))}\n`);
 }
 
 /** An admin error in a command's words. */

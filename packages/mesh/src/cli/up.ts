@@ -53,7 +53,7 @@ function parsePort(text: string): number {
 async function up(flags: UpFlags): Promise<void> {
   const { startControlPlane } = await import("../control-plane.ts");
   const { openStore } = await import("../store/store.ts");
-  const { databaseDiagnostic } = await import("../store/diagnostic-codes.ts");
+  const { databaseDiagnostic } = await import("../store/database-diagnostic.ts");
   const { systemClock } = await import("@weft/grpc/platform");
   const opened = openStore({ directory: flags.data, clock: systemClock });
   if (opened.kind === "refused") {

@@ -9,7 +9,10 @@ export interface SourceRange {
   readonly endColumn?: number;
 }
 
-/** Something that a user wrote and that is wrong or has no effect: a value, never thrown. An error keeps its document out of force. */
+/**
+ * Something that a user wrote or asked for and that is wrong or has no effect: a value, never thrown. An error keeps its
+ * document out of force.
+ */
 export interface Diagnostic {
   readonly severity: "error" | "warning";
   readonly code: DiagnosticCode;
@@ -24,6 +27,21 @@ export interface Diagnostic {
 export function formatDiagnostic(diagnostic: Diagnostic): string {
   const { at, severity, code, message, hint } = diagnostic;
   return `${at.file}:${at.line}:${at.column}: ${severity} ${code}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
+}
+
+/** An error of an operation. What has no place in a text points at the first line of what it is about. */
+export function errorAbout(
+  code: DiagnosticCode,
+  message: string,
+  about: { readonly file: string; readonly hint?: string | undefined; readonly at?: SourceRange },
+): Diagnostic {
+  return {
+    severity: "error",
+    code,
+    message,
+    at: about.at ?? { file: about.file, line: 1, column: 1 },
+    ...(about.hint === undefined ? {} : { hint: about.hint }),
+  };
 }
 
 /** Order of a report: by file, line, column, then code and message. */

@@ -1,9 +1,9 @@
+import type { DiagnosticCode } from "../model/diagnostic-codes.ts";
 import { isInterfaceName, isReservedInterface } from "../model/interface-name.ts";
-import type { OperationCode } from "../store/diagnostic-codes.ts";
 
 /** Why something a workload said is not taken. */
 export interface Refusal {
-  readonly code: OperationCode;
+  readonly code: DiagnosticCode;
   /** The interface or port it is about; empty for the whole message. */
   readonly subject: string;
   readonly reason: string;
@@ -30,6 +30,6 @@ export function interfaceNameRefusal(name: string): Refusal | undefined {
 }
 
 /** A refusal about `subject`, which is cut to a length fit for messages and logs. */
-export function refusal(code: OperationCode, subject: string, reason: string): Refusal {
+export function refusal(code: DiagnosticCode, subject: string, reason: string): Refusal {
   return { code, subject: subject.slice(0, longestName), reason };
 }

@@ -1,7 +1,7 @@
 import { RpcError, type StatusName } from "@weft/grpc";
 import type { Down, Exports, Up } from "@weft/xds-api/weft/registry/v1/registry";
+import type { DiagnosticCode } from "../model/diagnostic-codes.ts";
 import { StoreError } from "../store/database.ts";
-import type { OperationCode } from "../store/diagnostic-codes.ts";
 import type { CredentialBounds } from "./credential-bounds.ts";
 import type { Refusal } from "./interface-names.ts";
 import { Outbox } from "./outbox.ts";
@@ -19,7 +19,7 @@ export interface SessionContext {
 }
 
 /** The status that a refused Hello ends with; only one that may go better later invites another attempt. */
-const refusalStatus: Partial<Record<OperationCode, StatusName>> = {
+const refusalStatus: Partial<Record<DiagnosticCode, StatusName>> = {
   WEFT0202: "INVALID_ARGUMENT",
   WEFT0209: "RESOURCE_EXHAUSTED",
 };

@@ -1,6 +1,6 @@
+import type { Diagnostic } from "../model/diagnostic.ts";
 import type { MeshKey } from "../model/mesh-reader.ts";
 import type { MeshSnapshot } from "../model/snapshot.ts";
-import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
 import type { ResourceKey, ResourceOutcome } from "../store/records.ts";
 import type { ResourceOrigin } from "./merge.ts";
 
@@ -11,7 +11,7 @@ export interface MeshUpdate {
   /** The keys whose answers differ from `previous`. May be empty, where only diagnostics changed. */
   readonly changed: ReadonlySet<MeshKey>;
   /** Everything that is wrong now, in order of place. */
-  readonly diagnostics: readonly OperationDiagnostic[];
+  readonly diagnostics: readonly Diagnostic[];
   /** Rises by one with each update of this process. */
   readonly sequence: number;
 }
@@ -31,9 +31,9 @@ export type ChangeResult =
       readonly kind: "applied";
       readonly revision: number;
       readonly outcomes: readonly ResourceOutcome[];
-      readonly diagnostics: readonly OperationDiagnostic[];
+      readonly diagnostics: readonly Diagnostic[];
     }
-  | { readonly kind: "refused"; readonly diagnostics: readonly OperationDiagnostic[] };
+  | { readonly kind: "refused"; readonly diagnostics: readonly Diagnostic[] };
 
 /** A resource in force, as it was written. */
 export interface ResourceView extends ResourceKey {

@@ -1,12 +1,11 @@
 import { compareDiagnostics, type Diagnostic } from "../model/diagnostic.ts";
 import type { Resource } from "../model/resource.ts";
-import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
 
 /** Those of `diagnostics` that lie in the documents of these resources. */
-export function diagnosticsAbout<T extends Diagnostic | OperationDiagnostic>(
+export function diagnosticsAbout(
   resources: readonly Resource[],
-  diagnostics: readonly T[],
-): readonly T[] {
+  diagnostics: readonly Diagnostic[],
+): readonly Diagnostic[] {
   return diagnostics.filter(({ at }) =>
     resources.some(({ origin: { file, line, text } }) => {
       return file === at.file && at.line >= line && at.line < line + text.split("\n").length;
@@ -15,14 +14,11 @@ export function diagnosticsAbout<T extends Diagnostic | OperationDiagnostic>(
 }
 
 /** Each of them once, in order of place. */
-export function sortedDiagnostics(
-  diagnostics: readonly (Diagnostic | OperationDiagnostic)[],
-): readonly OperationDiagnostic[] {
+export function sortedDiagnostics(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
   const unique = new Map(diagnostics.map((diagnostic) => [JSON.stringify(diagnostic), diagnostic]));
-  // Ordering looks at places, codes and messages as texts; it doesn't mind which table a code is from.
-  return [...unique.values()].sort((a, b) => compareDiagnostics(a as Diagnostic, b as Diagnostic));
+  return [...unique.values()].sort(compareDiagnostics);
 }
 
-export function sameDiagnostics(a: readonly OperationDiagnostic[], b: readonly OperationDiagnostic[]): boolean {
+export function sameDiagnostics(a: readonly Diagnostic[], b: readonly Diagnostic[]): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

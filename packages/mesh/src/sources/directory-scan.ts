@@ -1,7 +1,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
+import { type Diagnostic, errorAbout } from "../model/diagnostic.ts";
 
 /** One file as a scan found it. `text` is the one of the scan before where neither size nor time of the file changed. */
 export interface ScannedFile {
@@ -16,7 +16,7 @@ export interface DirectoryScan {
   readonly files: ReadonlyMap<string, ScannedFile>;
   /** The directories that were read, to be watched. */
   readonly directories: readonly string[];
-  readonly diagnostics: readonly OperationDiagnostic[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 const mostFiles = 5_000;
@@ -35,7 +35,7 @@ export const emptyScan: DirectoryScan = { files: new Map(), directories: [], dia
 export async function scanDirectory(root: string, previous: DirectoryScan): Promise<DirectoryScan> {
   const files = new Map<string, ScannedFile>();
   const directories: string[] = [];
-  const diagnostics: OperationDiagnostic[] = [];
+  const diagnostics: Diagnostic[] = [];
 
   const keep = (under: string): void => {
     for (const [path, file] of previous.files) {
@@ -43,9 +43,7 @@ export async function scanDirectory(root: string, previous: DirectoryScan): Prom
     }
   };
   const unreadable = (path: string, error: unknown): void => {
-    diagnostics.push(
-      operationError("WEFT0306", `can't be read: ${reasonOf(error)}`, { file: path, hint: hintFor(error) }),
-    );
+    diagnostics.push(errorAbout("WEFT0306", `can't be read: ${reasonOf(error)}`, { file: path, hint: hintFor(error) }));
     keep(path);
   };
 
@@ -57,7 +55,7 @@ export async function scanDirectory(root: string, previous: DirectoryScan): Prom
       if (known?.stamp === stamp) {
         files.set(path, known);
       } else if (size > longestFileBytes) {
-        diagnostics.push(operationError("WEFT0307", `is larger than ${longestFileBytes} bytes`, { file: path }));
+        diagnostics.push(errorAbout("WEFT0307", `is larger than ${longestFileBytes} bytes`, { file: path }));
         keep(path);
       } else {
         files.set(path, { text: await readFile(path, "utf8"), stamp });
@@ -83,13 +81,12 @@ export async function scanDirectory(root: string, previous: DirectoryScan): Prom
       const path = join(directory, entry.name);
       if (entry.isDirectory()) {
         if (depth < deepest) await visitDirectory(path, depth + 1);
-        else
-          diagnostics.push(operationError("WEFT0307", `is nested deeper than ${deepest} directories`, { file: path }));
+        else diagnostics.push(errorAbout("WEFT0307", `is nested deeper than ${deepest} directories`, { file: path }));
       } else if (/\.ya?ml$/.test(entry.name) && (entry.isFile() || entry.isSymbolicLink())) {
         if (files.size < mostFiles) await visitFile(path);
         else {
           diagnostics.push(
-            operationError("WEFT0307", `is beyond the first ${mostFiles} files and not read`, { file: path }),
+            errorAbout("WEFT0307", `is beyond the first ${mostFiles} files and not read`, { file: path }),
           );
           return;
         }

@@ -1,6 +1,6 @@
+import { type Diagnostic, errorAbout } from "../model/diagnostic.ts";
 import { parseDocuments } from "../model/parse.ts";
 import { type Resource, resourceKey } from "../model/resource.ts";
-import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
 
 /** What one file contributes: its good documents, and for its bad ones what they last said when they were good. */
 export interface FileDocuments {
@@ -9,7 +9,7 @@ export interface FileDocuments {
   readonly resources: readonly Resource[];
   /** Those of `resources` that the text doesn't say any more, or says wrongly. */
   readonly kept: readonly Resource[];
-  readonly diagnostics: readonly OperationDiagnostic[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /**
@@ -38,9 +38,9 @@ export function fileDocuments(
     const key = resourceKey(resource);
     return !good.has(key) && (isAnyoneUnknown || refused.includes(key));
   });
-  const notes = kept.map((resource): OperationDiagnostic => {
+  const notes = kept.map((resource): Diagnostic => {
     const message = `${resourceKey(resource)} stays in force as it was before this change`;
-    return { ...operationError("WEFT0309", message, { file }), severity: "warning" };
+    return { ...errorAbout("WEFT0309", message, { file }), severity: "warning" };
   });
   return { text, resources: [...resources, ...kept], kept, diagnostics: [...parsed.diagnostics, ...notes] };
 }

@@ -1,6 +1,5 @@
-import type { Diagnostic } from "../model/diagnostic.ts";
+import { type Diagnostic, errorAbout } from "../model/diagnostic.ts";
 import { type Resource, resourceKey } from "../model/resource.ts";
-import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
 
 /** Where a resource in force comes from. */
 export type ResourceOrigin = { readonly kind: "file"; readonly file: string } | { readonly kind: "store" };
@@ -10,13 +9,13 @@ export interface MergedResources {
   readonly resources: readonly Resource[];
   /** By resource key; what a file defines and hides is not in here twice. */
   readonly origins: ReadonlyMap<string, ResourceOrigin>;
-  readonly diagnostics: readonly OperationDiagnostic[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** One source's resources, with what is wrong with them. */
 export interface ContributedResources {
   readonly resources: readonly Resource[];
-  readonly diagnostics: readonly (OperationDiagnostic | Diagnostic)[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /**
@@ -29,7 +28,7 @@ export function mergeResources(
 ): MergedResources {
   const chosen = new Map<string, Resource>();
   const origins = new Map<string, ResourceOrigin>();
-  const diagnostics: OperationDiagnostic[] = [];
+  const diagnostics: Diagnostic[] = [];
   const paths = [...files.keys()].sort();
   for (const path of paths) {
     const contributed = files.get(path);
@@ -59,7 +58,7 @@ export function mergeResources(
     const other = origins.get(key);
     if (other?.kind === "file") {
       const message = `${key} is in the store too, and ${other.file} takes precedence`;
-      const note = operationError("WEFT0308", message, { file: other.file, hint: "delete one of the two" });
+      const note = errorAbout("WEFT0308", message, { file: other.file, hint: "delete one of the two" });
       diagnostics.push({ ...note, severity: "warning" });
       continue;
     }

@@ -10,7 +10,7 @@
 
 import type { Clock } from "@weft/grpc/platform";
 import { changedKeys } from "../model/changed-keys.ts";
-import type { Diagnostic } from "../model/diagnostic.ts";
+import { type Diagnostic, errorAbout } from "../model/diagnostic.ts";
 import { defaultMeshSettings, type MeshSettings } from "../model/mesh-settings.ts";
 import { parseDocuments } from "../model/parse.ts";
 import { checkReferences } from "../model/references.ts";
@@ -18,7 +18,6 @@ import { type Resource, resourceKey } from "../model/resource.ts";
 import { createSnapshot, type MeshSnapshot } from "../model/snapshot.ts";
 import type { Workload } from "../model/workload.ts";
 import { StoreError } from "../store/database.ts";
-import { type OperationDiagnostic, operationError } from "../store/diagnostic-codes.ts";
 import type { ResourceKey } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import type { ApplyRequest, ChangeResult, MeshUpdate, ResourceView } from "./change.ts";
@@ -64,7 +63,7 @@ export class Sources implements AsyncDisposable {
   #snapshot: MeshSnapshot;
   #checked: MeshSnapshot["resources"] | undefined;
   #references: readonly Diagnostic[] = [];
-  #diagnostics: readonly OperationDiagnostic[] = [];
+  #diagnostics: readonly Diagnostic[] = [];
   #sequence = 0;
   #rebuilding: Promise<void> | undefined;
   #isClosed = false;
@@ -92,7 +91,7 @@ export class Sources implements AsyncDisposable {
   }
 
   /** Everything that is wrong now, in order of place. */
-  get diagnostics(): readonly OperationDiagnostic[] {
+  get diagnostics(): readonly Diagnostic[] {
     return this.#diagnostics;
   }
 
@@ -167,7 +166,7 @@ export class Sources implements AsyncDisposable {
       const refused = this.#ownedByFile(name, name);
       if (refused !== undefined) return [refused];
       if (table.get(key) !== undefined) return [];
-      return [operationError("WEFT0505", `there is no ${name}`, { file: name, hint: this.#elsewhere(key) })];
+      return [errorAbout("WEFT0505", `there is no ${name}`, { file: name, hint: this.#elsewhere(key) })];
     });
     if (diagnostics.length > 0) return { kind: "refused", diagnostics };
     const { revision, outcomes } = table.delete(keys);
@@ -271,11 +270,11 @@ export class Sources implements AsyncDisposable {
     }
   }
 
-  #ownedByFile(key: string, about: string): OperationDiagnostic | undefined {
+  #ownedByFile(key: string, about: string): Diagnostic | undefined {
     const origin = this.#merged.origins.get(key);
     if (origin?.kind !== "file") return undefined;
     const message = `${key} is defined in the file ${origin.file}, which takes precedence over the store`;
-    return operationError("WEFT0506", message, { file: about, hint: `change ${origin.file} instead` });
+    return errorAbout("WEFT0506", message, { file: about, hint: `change ${origin.file} instead` });
   }
 
   #elsewhere(key: ResourceKey): string | undefined {

@@ -1,6 +1,6 @@
+import type { Diagnostic } from "../model/diagnostic.ts";
 import { parseDocuments } from "../model/parse.ts";
 import { type Resource, resourceKey } from "../model/resource.ts";
-import type { OperationDiagnostic } from "../store/diagnostic-codes.ts";
 import type { ResourceKey, ResourceWrite, StoredResource } from "../store/records.ts";
 import type { ResourceTable } from "../store/resources.ts";
 import type { FileDocuments } from "./file-documents.ts";
@@ -9,7 +9,7 @@ import type { FileDocuments } from "./file-documents.ts";
 export interface StoredDocument {
   readonly stored: StoredResource;
   readonly resource: Resource | undefined;
-  readonly diagnostics: readonly OperationDiagnostic[];
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** A parsed resource as the store keeps it. */

@@ -10,8 +10,8 @@ import {
   tokenProblem,
   useToken,
 } from "../authn/token-record.ts";
+import { type Diagnostic, errorAbout } from "../model/diagnostic.ts";
 import { isDnsLabel, isDnsName, isLabelKey, isLabelValue } from "../model/names.ts";
-import { type OperationDiagnostic, operationError } from "./diagnostic-codes.ts";
 import type { TokenTable } from "./tokens.ts";
 
 /** What a new join token shall allow. */
@@ -67,12 +67,12 @@ export class JoinTokens {
   }
 
   /** A new token, kept as a hash, or why it can't be as asked. */
-  create(request: TokenRequest): CreatedToken | OperationDiagnostic {
+  create(request: TokenRequest): CreatedToken | Diagnostic {
     const problem = problemOf(request);
-    if (problem !== undefined) return operationError("WEFT0402", problem, { file: "token" });
+    if (problem !== undefined) return errorAbout("WEFT0402", problem, { file: "token" });
     this.#prune();
     if (this.#table.list().length >= mostTokens) {
-      return operationError("WEFT0402", `there are ${mostTokens} tokens already`, {
+      return errorAbout("WEFT0402", `there are ${mostTokens} tokens already`, {
         file: "token",
         hint: "revoke some",
       });
