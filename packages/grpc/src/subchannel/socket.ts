@@ -1,13 +1,15 @@
 import { connect, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { certificateSpiffeId } from "../identity/peer-verification.ts";
 import { connectTls } from "../identity/tls-client.ts";
-import type { TlsPeer } from "../identity/tls-connection.ts";
+import { discard, type TlsPeer } from "../identity/tls-connection.ts";
 import { type Address, addressText } from "./address.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 
 /** A socket that HTTP/2 can begin on. */
 export interface OpenSocket {
   readonly socket: Socket;
-  /** Who the peer proved to be; undefined in plaintext, and for a handshake that someone else defines. */
+  /** Who the peer proved to be; undefined in plaintext. */
   readonly tlsPeer: TlsPeer | undefined;
 }
 
@@ -30,12 +32,26 @@ export async function openSocket(
     const secured = await connectTls(socket, credentials.tls, host, { timeoutMs, signal });
     return { socket: secured.socket, tlsPeer: secured.peer };
   }
+  // Whoever defines the handshake knows of no deadline: giving up takes its socket away.
+  const aborted = () => discard(socket);
+  signal.addEventListener("abort", aborted, { once: true });
   try {
-    return { socket: await credentials.connect(socket, host), tlsPeer: undefined };
+    const secured = await credentials.connect(socket, host);
+    return { socket: secured, tlsPeer: peerOf(secured) };
   } catch (error) {
-    socket.destroy();
+    discard(socket);
     throw error;
+  } finally {
+    signal.removeEventListener("abort", aborted);
   }
+}
+
+/** Who the peer of a handshake of someone else's proved to be; undefined where that asked for no proof. */
+function peerOf(socket: TLSSocket): TlsPeer | undefined {
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined || !socket.authorized) return undefined;
+  const id = certificateSpiffeId(certificate);
+  return { certificate, spiffeId: "problem" in id ? undefined : id, notAfter: certificate.validToDate };
 }
 
 /** Why there is no connection, as it stands in a call's error: always with the address. */

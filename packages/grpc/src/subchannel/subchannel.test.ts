@@ -75,6 +75,27 @@ test("a peer that accepts and says nothing is given up after the connect time-ou
   expect(subchannel.lastError?.details).toBe(`connection to 127.0.0.1:${server.port} failed: no answer within 5000 ms`);
 });
 
+test("a handshake that someone else defines and that never ends is given up with its socket", async () => {
+  let gone!: () => void;
+  const closed = new Promise<void>((resolve) => {
+    gone = resolve;
+  });
+  await using server = await listen((socket) => socket.on("close", gone).resume());
+  let begun!: () => void;
+  const handshaking = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const connect = () => {
+    begun();
+    return new Promise<never>(() => undefined);
+  };
+  const { subchannel } = subchannelTo(tcp(server.port), { credentials: { kind: "connector", connect } });
+  subchannel.connect();
+  await handshaking;
+  subchannel.close();
+  await closed;
+});
+
 test("closing during an attempt calls it off", async () => {
   const { subchannel, clock } = subchannelTo(tcp(await closedPort()));
   subchannel.connect();
