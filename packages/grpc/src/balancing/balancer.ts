@@ -8,7 +8,9 @@ import type { Picker } from "./picker.ts";
 import { RoundRobin } from "./round-robin.ts";
 
 /** Which algorithm balances, with its settings. */
-export type BalancerPolicy = { readonly kind: "pick_first" } | { readonly kind: "round_robin" };
+export type BalancerPolicy =
+  /** `shuffle`: in random order, so that clients of one list don't all go to its first (gRFC A62). */
+  { readonly kind: "pick_first"; readonly shuffle?: boolean } | { readonly kind: "round_robin" };
 
 /** What a balancer works with. */
 export interface BalancerOptions {

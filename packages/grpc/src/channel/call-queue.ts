@@ -3,7 +3,10 @@ import type { ClientCall } from "../rpc/client-call.ts";
 /** A day: only a handle that keeps the process alive, cleared long before. */
 const foreverMs = 86_400_000;
 
-/** Calls of one channel that wait for a router or a connection, in order. Keeps the process alive while there are any. */
+/**
+ * Calls of one channel that wait for a router or a connection, in order. Keeps the process alive while there are any that
+ * aren't in the background.
+ */
 export class CallQueue {
   #calls = new Set<ClientCall>();
   readonly #maxCalls: number;
@@ -27,12 +30,12 @@ export class CallQueue {
     if (this.#calls.size >= this.#maxCalls) return false;
     call.hasWaited = true;
     this.#calls.add(call);
-    this.#hold ??= setInterval(() => undefined, foreverMs);
+    if (!call.isBackground) this.#hold ??= setInterval(() => undefined, foreverMs);
     return true;
   }
 
   delete(call: ClientCall): void {
-    if (this.#calls.delete(call) && this.#calls.size === 0 && !this.#isFlushing) this.#release();
+    if (this.#calls.delete(call) && !this.#isFlushing) this.#releaseIfIdle();
   }
 
   /** Tries every call again. Called from within, it goes round once more. */
@@ -52,10 +55,12 @@ export class CallQueue {
       this.#calls = new Set([...still.filter((call) => !call.isEnded), ...this.#calls]);
     }
     this.#isFlushing = false;
-    if (this.#calls.size === 0) this.#release();
+    this.#releaseIfIdle();
   }
 
-  #release(): void {
+  #releaseIfIdle(): void {
+    if (this.#hold === undefined) return;
+    for (const call of this.#calls) if (!call.isBackground) return;
     clearInterval(this.#hold);
     this.#hold = undefined;
   }

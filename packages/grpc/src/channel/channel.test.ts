@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { createBalancer } from "../balancing/balancer.ts";
+import { type Balancer, createBalancer } from "../balancing/balancer.ts";
 import { insecure } from "../identity/credentials.ts";
 import { RpcError } from "../rpc/error.ts";
 import { SubchannelPool } from "../subchannel/subchannel-pool.ts";
@@ -45,8 +45,18 @@ function scripted() {
     balancer.updateEndpoints([{ addresses: [{ kind: "tcp", host: "127.0.0.1", port }] }]);
     return { route: () => ({ balancer, timeoutMs }) };
   };
-  return { ...made, listener, routerTo };
+  return { ...made, listener, routerTo, pickerChanged: () => environment.pickerChanged() };
 }
+
+/** A balancer that never gets anywhere. */
+const connecting: Balancer = {
+  picker: { kind: "queue" },
+  state: "CONNECTING",
+  updateEndpoints: () => undefined,
+  onResolverError: () => undefined,
+  exitIdle: () => undefined,
+  close: () => undefined,
+};
 
 test("fails calls with the connection's error while nobody listens", async () => {
   const port = await closedPort();
@@ -118,6 +128,37 @@ test("a resolver's error fails calls that don't wait for ready, until a router c
   expect((await waiting).toString()).toBe("ok");
   listener.onError(new RpcError("UNAVAILABLE", "control plane gone"));
   expect((await client.unary(request)).toString()).toBe("ok");
+  await channel.close();
+});
+
+test("a resolver's error that was withdrawn fails no more calls: they wait", async () => {
+  await using server = await startHttp2Server((stream) => answer(stream, frame("ok")));
+  const { client, channel, listener, routerTo } = scripted();
+  listener.onError(new RpcError("UNAVAILABLE", "control plane gone"));
+  await rejection(client.unary(request));
+  listener.onError(undefined);
+  expect(channel.connectivityState()).toBe("CONNECTING");
+  const waiting = client.unary(request);
+  listener.onRouter(routerTo(server.port));
+  expect((await waiting).toString()).toBe("ok");
+  await channel.close();
+});
+
+test("a call that waits keeps its route until a new router comes", async () => {
+  await using server = await startHttp2Server((stream) => answer(stream, frame("ok")));
+  const { client, channel, listener, routerTo, pickerChanged } = scripted();
+  let drawn = 0;
+  listener.onRouter({
+    route() {
+      drawn++;
+      return { balancer: connecting, timeoutMs: 0 };
+    },
+  });
+  const waiting = client.unary(request);
+  for (let changes = 0; changes < 3; changes++) pickerChanged();
+  expect(drawn).toBe(1);
+  listener.onRouter(routerTo(server.port));
+  expect((await waiting).toString()).toBe("ok");
   await channel.close();
 });
 

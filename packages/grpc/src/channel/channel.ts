@@ -15,6 +15,7 @@ import { CallQueue } from "./call-queue.ts";
 import type { ChannelOptions } from "./channel-options.ts";
 import { trackChannel } from "./channel-registry.ts";
 import {
+  type CallRoute,
   type CallRouter,
   type Resolver,
   type ResolverFactory,
@@ -168,7 +169,7 @@ export class Channel implements CallOwner, AsyncDisposable {
       const why = this.#resolverError === undefined ? "" : `: ${this.#resolverError.details}`;
       return `the resolver of ${this.target}${why}`;
     }
-    const route = this.#router.route(call.head.path, call.metadata ?? noMetadata);
+    const route = this.#routeOf(call, this.#router);
     if (route instanceof RpcError) return route.details;
     const { picker } = route.balancer;
     if (picker.kind === "fail") return `a connection: ${picker.error.details}`;
@@ -192,7 +193,7 @@ export class Channel implements CallOwner, AsyncDisposable {
     }
     const router = this.#router;
     if (router === undefined) return this.#dispatchWithoutRouter(call);
-    const route = router.route(call.head.path, call.metadata ?? noMetadata);
+    const route = this.#routeOf(call, router);
     if (route instanceof RpcError) {
       call.fail(route);
       return true;
@@ -211,6 +212,17 @@ export class Channel implements CallOwner, AsyncDisposable {
       case "queue":
         return false;
     }
+  }
+
+  /** The route of `call`: drawn once, and again only when there is a new router. */
+  #routeOf(call: ClientCall, router: CallRouter): CallRoute | RpcError {
+    if (call.routedBy === router) return call.route as CallRoute;
+    const route = router.route(call.head.path, call.metadata ?? noMetadata);
+    if (!(route instanceof RpcError)) {
+      call.route = route;
+      call.routedBy = router;
+    }
+    return route;
   }
 
   #dispatchWithoutRouter(call: ClientCall): boolean {
@@ -263,7 +275,9 @@ export class Channel implements CallOwner, AsyncDisposable {
   #onResolverError(reason: unknown): void {
     if (this.#isClosed || this.#router !== undefined) return;
     this.#resolverError =
-      reason instanceof RpcError ? reason : new RpcError("UNAVAILABLE", messageOf(reason), { cause: reason });
+      reason === undefined || reason instanceof RpcError
+        ? reason
+        : new RpcError("UNAVAILABLE", messageOf(reason), { cause: reason });
     this.#retry();
   }
 

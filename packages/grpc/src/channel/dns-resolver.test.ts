@@ -16,7 +16,7 @@ function resolving(text: string) {
     fail(error: Error): Promise<void>;
   }[] = [];
   const routers: CallRouter[] = [];
-  const errors: RpcError[] = [];
+  const errors: (RpcError | undefined)[] = [];
   const pool = new SubchannelPool({ clock });
   const lookup = (host: string) =>
     new Promise<string[]>((resolve, reject) => {

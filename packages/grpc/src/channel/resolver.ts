@@ -28,8 +28,11 @@ export interface CallRouter {
 export interface ResolverListener {
   /** The router from now on; calls that wait are routed anew. */
   onRouter(router: CallRouter): void;
-  /** Calls that don't wait for ready fail with it until a router comes; a router already given stays. */
-  onError(error: RpcError): void;
+  /**
+   * Calls that don't wait for ready fail with it until a router comes, or until it is withdrawn with undefined: from then
+   * on they wait. A router already given stays.
+   */
+  onError(error: RpcError | undefined): void;
 }
 
 /** What a channel gives its resolver to work with. */

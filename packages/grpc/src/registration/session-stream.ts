@@ -22,7 +22,7 @@ export class SessionStream implements CallListener {
 
   constructor(channel: Channel, metadata: Metadata, listener: SessionStreamListener) {
     this.#listener = listener;
-    this.#call = channel.startCall(channel.callHead(path), { metadata }, this, undefined);
+    this.#call = channel.startCall(channel.callHead(path), { metadata, isBackground: true }, this, undefined);
   }
 
   /** Queued while the channel connects. */

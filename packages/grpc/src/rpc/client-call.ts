@@ -37,8 +37,8 @@ export interface CallTransport {
   /** Who the peer proved to be. */
   readonly tlsPeer: TlsPeer | undefined;
   readonly counts: ConnectionCounts;
-  onCallStarted(): void;
-  onCallEnded(): void;
+  onCallStarted(call: ClientCall): void;
+  onCallEnded(call: ClientCall): void;
 }
 
 /** Who starts calls and looks after those that wait: a channel. */
@@ -60,6 +60,11 @@ export interface StartOptions {
   readonly signal?: AbortSignal | undefined;
   /** Waits for a connection, where it would fail at once because there is none. Default false. */
   readonly waitForReady?: boolean | undefined;
+  /**
+   * The call serves the process and not the other way round, as a subscription does: open or waiting, it doesn't keep the
+   * process alive. Default false.
+   */
+  readonly isBackground?: boolean | undefined;
   /** The call that is being served and needs this one: its deadline holds here too, and its end cancels this one. */
   readonly propagateFrom?: ParentCall | undefined;
 }
@@ -83,6 +88,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   readonly head: CallHead;
   readonly metadata: Metadata | undefined;
   readonly waitForReady: boolean;
+  readonly isBackground: boolean;
   readonly #owner: CallOwner;
   readonly #listener: CallListener;
   readonly #maxReceiveBytes: number;
@@ -95,6 +101,9 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   wheelIndex = 0;
   /** The owner's: the place among its open calls, -1 when in none. */
   openIndex = -1;
+  /** The owner's: where the call goes, and who said so. */
+  route: unknown = undefined;
+  routedBy: unknown = undefined;
   /** The owner's: whether the call had to wait, so that less than its whole time is left. */
   hasWaited = false;
 
@@ -130,6 +139,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     this.head = head;
     this.metadata = options?.metadata;
     this.waitForReady = options?.waitForReady === true;
+    this.isBackground = options?.isBackground === true;
     this.#listener = listener;
     this.#owner = owner;
     this.#request = request;
@@ -179,7 +189,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
       rest.push("grpc-timeout", formatTimeout(this.hasWaited ? this.deadlineAt - deadlines.now() : this.#timeoutMs));
     }
     this.metadata?.appendTo(rest);
-    transport.onCallStarted();
+    transport.onCallStarted(this);
     transport.counts.onStarted();
     const unsent = this.#unsent ?? noMessages;
     this.#unsent = undefined;
@@ -291,7 +301,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   onClose(error: Http2Error | undefined): void {
     const transport = this.#transport!;
     this.#connection = undefined;
-    transport.onCallEnded();
+    transport.onCallEnded(this);
     if (this.#state === ended) return;
     if (error?.unprocessed === true && this.#request !== undefined && !this.#wasRestarted) {
       this.#wasRestarted = true;
@@ -349,7 +359,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     } catch (error) {
       // Metadata that was received and passed on may hold what can't be sent.
       this.#connection = undefined;
-      transport.onCallEnded();
+      transport.onCallEnded(this);
       this.#end(Status.INTERNAL, `the call's headers can't be sent: ${String(error)}`, noTrailers, error);
       return undefined;
     }

@@ -5,7 +5,7 @@ import type { Http2Error } from "../http2/error.ts";
 import type { StreamHandler } from "../http2/stream.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import { ConnectionCounts } from "../rpc/call-counts.ts";
-import type { CallTransport } from "../rpc/client-call.ts";
+import type { CallTransport, ClientCall } from "../rpc/client-call.ts";
 import type { KeepaliveOptions } from "./connect-options.ts";
 import { Keepalive } from "./keepalive.ts";
 import type { OpenSocket } from "./socket.ts";
@@ -21,7 +21,7 @@ export interface ConnectionOwner {
   onClose(connection: ClientConnection, error: Http2Error | undefined): void;
 }
 
-/** One HTTP/2 connection as a client uses it: what calls run on. Keeps the process alive exactly while calls are open. */
+/** One HTTP/2 connection as a client uses it: what calls run on. Keeps the process alive exactly while calls are open that aren't in the background. */
 export class ClientConnection implements ConnectionHandler, CallTransport {
   readonly connection: Http2Connection;
   readonly peer: string;
@@ -32,6 +32,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
   readonly #owner: ConnectionOwner;
   readonly #keepalive: Keepalive | undefined;
   #openCalls = 0;
+  #backgroundCalls = 0;
   #isReady = false;
 
   constructor(
@@ -57,18 +58,16 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     return this.#openCalls;
   }
 
-  onCallStarted(): void {
-    if (this.#openCalls++ === 0) {
-      this.#socket.ref();
-      this.#keepalive?.onBusy(true);
-    }
+  onCallStarted(call: ClientCall): void {
+    if (this.#openCalls++ === 0) this.#keepalive?.onBusy(true);
+    if (call.isBackground) this.#backgroundCalls++;
+    else if (this.#openCalls - this.#backgroundCalls === 1) this.#socket.ref();
   }
 
-  onCallEnded(): void {
-    if (--this.#openCalls === 0) {
-      this.#socket.unref();
-      this.#keepalive?.onBusy(false);
-    }
+  onCallEnded(call: ClientCall): void {
+    if (--this.#openCalls === 0) this.#keepalive?.onBusy(false);
+    if (call.isBackground) this.#backgroundCalls--;
+    else if (this.#openCalls === this.#backgroundCalls) this.#socket.unref();
   }
 
   onStream(): StreamHandler {

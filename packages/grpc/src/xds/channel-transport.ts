@@ -68,7 +68,7 @@ class ChannelStream implements AdsStream, CallListener {
     if (this.#end.signal.aborted) return;
     this.#node = node;
     const { channel } = this.#controlPlane;
-    const options = { metadata: this.#controlPlane.callMetadata(), waitForReady };
+    const options = { metadata: this.#controlPlane.callMetadata(), waitForReady, isBackground: true };
     this.#call = channel.startCall(channel.callHead(path), options, this, undefined);
     for (const request of this.#unsent.splice(0)) this.send(request);
     void this.#followConnection();

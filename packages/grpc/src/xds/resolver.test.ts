@@ -132,6 +132,20 @@ describe("a call to an xds target", () => {
     expect(await waiting).toBe("one late");
   });
 
+  test("waits again for a control plane that is reached after all", async () => {
+    const control = new TestControlPlane();
+    await control.start();
+    await control.stop();
+    const { call } = processOf(control).dial("echo");
+    await expect(call()).rejects.toMatchObject({ code: "UNAVAILABLE" });
+    await control.start();
+    open.push(() => control.stop());
+    await control.until(() => control.asked(lds).includes("echo"));
+    const waiting = call("soon");
+    control.set(...simple(await backend("one")));
+    expect(await waiting).toBe("one soon");
+  });
+
   test("fails at once with the resource's name when its listener is deleted, and succeeds when it is back", async () => {
     const control = await plane();
     const resources = simple(await backend("one"));

@@ -21,6 +21,8 @@ class XdsResolver implements Resolver {
   readonly #targets = new Map<string, ClusterTarget>();
   #config: ServedConfig | undefined;
   #failure: RpcError | undefined;
+  /** Why nothing is known yet, as the channel was told. */
+  #problem: RpcError | undefined;
 
   constructor(
     plane: XdsPlane,
@@ -55,7 +57,9 @@ class XdsResolver implements Resolver {
   #apply(view: ConfigView): void {
     switch (view.kind) {
       case "waiting":
-        if (view.problem !== undefined) this.#listener.onError(view.problem);
+        // Without a problem too: calls wait again for a control plane that came back.
+        if (view.problem !== this.#problem) this.#listener.onError(view.problem);
+        this.#problem = view.problem;
         return;
       case "failed":
         // The same bad news again would only route waiting calls anew.
