@@ -51,6 +51,11 @@ export interface ConnectionHandler {
   onGoaway(code: number, debug: string): void;
   /** `canOpenStream` may have turned true, or the peer's first SETTINGS arrived (`isReady`). */
   onCapacity(): void;
+  /**
+   * The peer sent a PING; false ends the connection with ENHANCE_YOUR_CALM. `isIdle`: this side sent no HEADERS or DATA
+   * since the PING before.
+   */
+  onPing?(isIdle: boolean): boolean;
   /** Exactly once, after every stream's `onClose`; undefined when it ended as one side asked. */
   onClose(error: Http2Error | undefined): void;
 }
@@ -85,6 +90,7 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
 
   readonly #settingsBudget: FrameBudget;
   readonly #pingBudget: FrameBudget;
+  #hasSentSincePing = false;
   readonly #emptyBudget: FrameBudget;
   readonly #uselessBudget: FrameBudget;
   readonly #resetBudget: ResetBudget;
@@ -707,7 +713,9 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
     const low = readUint32(bytes, start + 4);
     if ((flags & FrameFlag.ack) !== 0) return void this.#onPingAck(high, low);
     this.#noteProgress();
-    if (!this.#pingBudget.take()) {
+    const isIdle = !this.#hasSentSincePing;
+    this.#hasSentSincePing = false;
+    if (!this.#pingBudget.take() || this.#handler.onPing?.(isIdle) === false) {
       return void this.#fail(ErrorCode.ENHANCE_YOUR_CALM, "too_many_pings", "ping-flood");
     }
     this.#sender.sendPing(FrameFlag.ack, high, low);
@@ -861,6 +869,7 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
   #noteProgress(): void {
     if (this.#sender.framesSent === 0) return;
     this.#sender.framesSent = 0;
+    this.#hasSentSincePing = true;
     this.#pingBudget.reset();
     this.#uselessBudget.reset();
   }
