@@ -99,6 +99,11 @@ function stageEnvoyProtos(): void {
   cpSync(join(root, "proto"), staging, { recursive: true });
 }
 
+function buf(...args: string[]): Buffer {
+  const env = { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"]}` };
+  return execFileSync("buf", args, { cwd: root, env, stdio: ["ignore", "pipe", "inherit"] });
+}
+
 function runBuf(directory: string, out: string, paths: string[], extra: string[] = []): void {
   const template = {
     version: "v2",
@@ -111,8 +116,14 @@ function runBuf(directory: string, out: string, paths: string[], extra: string[]
       },
     ],
   };
-  const env = { ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env["PATH"]}` };
-  execFileSync("buf", ["generate", "--template", JSON.stringify(template)], { cwd: root, env, stdio: "inherit" });
+  buf("generate", "--template", JSON.stringify(template));
+}
+
+/** The descriptors of all of `directory` and what it imports, as a module: what server reflection answers with. */
+function writeDescriptors(directory: string, path: string): void {
+  const set = buf("build", directory, "--as-file-descriptor-set", "--exclude-source-info", "-o", "-");
+  const comment = "/** A FileDescriptorSet in base64: the protos of this project, and what they import. */";
+  writeFileSync(path, `${comment}\nexport const descriptorSet =\n  "${set.toString("base64")}";\n`);
 }
 
 /** Runs `generate` into an empty `out`, unless what is there was made from the same inputs. */
@@ -128,6 +139,7 @@ function renew(protos: string, out: string, generate: (own: string[]) => void): 
 renew(join(root, "proto"), output, (own) => {
   stageEnvoyProtos();
   runBuf(staging, output, [...envoyRoots, ...own], excluded);
+  writeDescriptors(join(root, "proto"), join(output, "descriptors.ts"));
 });
 for (const suite of ["grpc-interop"]) {
   const folder = join(root, "test", "conformance", suite);

@@ -1,7 +1,6 @@
 import { createServer, insecure, type Server, xdsServerCredentials } from "@weft/grpc";
 import { createHealth, type Health } from "@weft/grpc/platform";
 import { EchoTestServiceDefinition } from "@weft/xds-api/echo/echo";
-import { HealthDefinition } from "@weft/xds-api/grpc/health/v1/health";
 import { type EchoInstance, echoResponse } from "./echo-handler.ts";
 import { forwardEcho } from "./forward.ts";
 import { parseForwardRequest } from "./forward-request.ts";
@@ -58,5 +57,5 @@ function addEcho(server: Server, instance: EchoInstance, own: { readonly port: n
     echo: async (request, context) => echoResponse(request, context, instance, own.port),
     forwardEcho: async (request, context) => await forwardEcho(parseForwardRequest(request), context.signal),
   });
-  server.add(HealthDefinition, health.handlers);
+  health.addTo(server);
 }
