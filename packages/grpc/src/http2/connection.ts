@@ -340,11 +340,7 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
   /** A peer that makes us answer but doesn't read: first it isn't read from either, then it is cut off. */
   #checkOutbound(): void {
     const waiting = this.#output.controlBytes;
-    const { maxOutboundBytes, writeStallTimeoutMs } = this.#limits;
-    if (!this.#watchdog.isArmed(Wait.writeStall)) {
-      this.#writesSeen = this.#output.writesDone;
-      this.#watchdog.arm(Wait.writeStall, writeStallTimeoutMs);
-    }
+    const { maxOutboundBytes } = this.#limits;
     if (waiting > maxOutboundBytes * 4) {
       this.#fail(ErrorCode.ENHANCE_YOUR_CALM, "too much waits for a peer that doesn't read", "outbound-queue");
     } else if (waiting > maxOutboundBytes && !this.#isPaused) {
@@ -354,6 +350,12 @@ export class Http2Connection implements FrameSink, SenderOwner, OutputOwner {
   }
 
   #writesSeen = 0;
+
+  onBlocked(): void {
+    if (this.#isOver || this.#watchdog.isArmed(Wait.writeStall)) return;
+    this.#writesSeen = this.#output.writesDone;
+    this.#watchdog.arm(Wait.writeStall, this.#limits.writeStallTimeoutMs);
+  }
 
   onDrain(): void {
     this.#watchdog.disarm(Wait.writeStall);

@@ -1,8 +1,11 @@
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 const slabBytes = 64 * 1024;
-// Enough for one write to be worth its system call, early enough for the peer to start while this side goes on.
-const earlyFlushBytes = 8 * 1024;
+// A tick's first bytes leave early, so that the peer works while this side goes on; then ever more of them go at once, for the
+// system calls' sake.
+const firstFlushBytes = 2 * 1024;
+const largestFlushBytes = 16 * 1024;
 const sparesKept = 8;
 const spares: Buffer[] = [];
 const empty = Buffer.allocUnsafeSlow(0);
@@ -11,15 +14,31 @@ function keepSpare(slab: Buffer): void {
   if (slab.length === slabBytes && spares.length < sparesKept) spares.push(slab);
 }
 
+// Outputs of all connections that have something to send when the tick ends. The write waits a microtask and then a nextTick, so
+// that what promise chains of the same tick send joins it.
+let scheduled: Output[] = [];
+
+function onMicrotask(): void {
+  process.nextTick(onTick);
+}
+
+function onTick(): void {
+  const outputs = scheduled;
+  scheduled = [];
+  for (const output of outputs) output.onTick();
+}
+
 /** What an output tells its connection. */
 export interface OutputOwner {
+  /** The socket takes no more bytes for now: `isBlocked`. */
+  onBlocked(): void;
   /** The socket takes bytes again after `isBlocked`. */
   onDrain(): void;
 }
 
 /**
- * The sending side of one connection's socket: frames are encoded straight into a slab, and all frames of one tick leave in one
- * write. The write waits a microtask and then a nextTick, so that what promise chains of the same tick send joins it.
+ * The sending side of one connection's socket: frames are encoded straight into a slab, and all frames of one tick leave in few
+ * writes, mostly one.
  *
  *     const at = output.reserve(n);  // room for n bytes in output.slab at `at`
  *     output.advance(end);           // bytes up to `end` are final
@@ -37,28 +56,27 @@ export class Output {
   writesDone = 0;
   /** Bytes of frames other than DATA that were added while the socket was blocked. */
   controlBytes = 0;
+  /** How often bytes were handed to the socket: while it stays the same, all of the slab from the last `advance`s is still here. */
+  flushes = 0;
   readonly #socket: Duplex;
   readonly #owner: OutputOwner;
+  /** Not TLS or another Duplex: mostly done with a write before `write` returns. */
+  readonly #isPlain: boolean;
   #flushedTo = 0;
+  /** Writes that the socket will report done. */
   #writes = 0;
+  #onWritten: (() => void) | undefined;
+  #flushBytes = firstFlushBytes;
   #isScheduled = false;
   #isCorked = false;
   /** Full slabs that the socket may still read from. */
-  readonly #retired: Buffer[] = [];
+  #retired: Buffer[] | undefined;
 
   constructor(socket: Duplex, owner: OutputOwner) {
     this.#socket = socket;
     this.#owner = owner;
-    socket.on("drain", () => {
-      this.isBlocked = false;
-      this.controlBytes = 0;
-      if (!this.isClosed) this.#owner.onDrain();
-    });
-  }
-
-  /** Bytes that the socket has not taken yet. */
-  get pendingBytes(): number {
-    return this.#socket.writableLength + this.at - this.#flushedTo;
+    this.#isPlain = socket instanceof Socket && !("encrypted" in socket);
+    socket.on("drain", () => this.#onDrain());
   }
 
   /** Makes room for `bytes` and returns where they go. */
@@ -76,13 +94,11 @@ export class Output {
   /** What was written up to `end` will be sent. */
   advance(end: number): void {
     this.at = end;
-    if (end - this.#flushedTo >= earlyFlushBytes && !this.isBlocked) this.flush();
-    else if (!this.#isScheduled) this.#schedule();
-  }
-
-  /** Whether bytes from `position` of the slab on have not left yet and may still be changed. */
-  isUnsent(position: number): boolean {
-    return position >= this.#flushedTo && position < this.at;
+    if (!this.#isScheduled) this.#schedule();
+    if (end - this.#flushedTo >= this.#flushBytes && !this.isBlocked) {
+      if (this.#flushBytes < largestFlushBytes) this.#flushBytes *= 2;
+      this.flush();
+    }
   }
 
   /** Sends `bytes` after what is in the slab, without copying them; they must stay as they are until written. */
@@ -109,6 +125,7 @@ export class Output {
     const from = this.#flushedTo;
     if (from === this.at) return;
     this.#flushedTo = this.at;
+    this.flushes += 1;
     this.#write(this.slab.subarray(from, this.at));
   }
 
@@ -121,33 +138,73 @@ export class Output {
     this.#socket.end();
   }
 
+  /** The tick is over. Only for the schedule of this module. */
+  onTick(): void {
+    this.#isScheduled = false;
+    this.#flushBytes = firstFlushBytes;
+    if (!this.isClosed) this.flush();
+  }
+
   #write(bytes: Uint8Array): void {
-    if (this.isClosed || this.#socket.destroyed) return;
-    this.#writes += 1;
-    const takes = this.#socket.write(bytes, this.#onWritten);
+    const socket = this.#socket;
+    if (this.isClosed || socket.destroyed) return;
+    let takes: boolean;
+    if (this.#isPlain && socket.writableLength === 0) {
+      // the length tells afterwards whether it is done: a callback would cost a tick of its own
+      takes = socket.write(bytes);
+    } else {
+      this.#onWritten ??= () => this.#onDone();
+      this.#writes += 1;
+      takes = socket.write(bytes, this.#onWritten);
+    }
     if (!this.#isCorked) this.#isTaken(!takes);
   }
 
-  // write() answers by its high-water mark even when the kernel took everything at once: then there is nothing to wait for
   #isTaken(needsDrain: boolean): void {
-    if (needsDrain && this.#socket.writableLength > 0) this.isBlocked = true;
+    // write() answers by its high-water mark even when the kernel took everything at once: then there is nothing to wait for
+    if (this.#socket.writableLength === 0) {
+      if (this.#writes === 0) this.#release();
+    } else if (needsDrain && !this.isBlocked) {
+      this.isBlocked = true;
+      this.#owner.onBlocked();
+    }
   }
 
-  readonly #onWritten = (): void => {
+  #onDrain(): void {
+    if (this.#writes === 0 && this.#socket.writableLength === 0) this.#release();
+    if (!this.isBlocked) return;
+    this.isBlocked = false;
+    this.controlBytes = 0;
+    if (!this.isClosed) this.#owner.onDrain();
+  }
+
+  #onDone(): void {
     this.#writes -= 1;
     this.writesDone += 1;
-    if (this.#writes > 0) return;
-    for (let slab = this.#retired.pop(); slab !== undefined; slab = this.#retired.pop()) keepSpare(slab);
+    if (this.#writes === 0 && this.#socket.writableLength === 0) this.#release();
+  }
+
+  /** The socket holds nothing of ours any more. */
+  #release(): void {
+    this.writesDone += 1;
+    if (this.#retired !== undefined) {
+      for (const slab of this.#retired) keepSpare(slab);
+      this.#retired = undefined;
+    }
     if (this.#flushedTo < this.at) return;
     keepSpare(this.slab);
     this.slab = empty;
     this.at = 0;
     this.#flushedTo = 0;
-  };
+  }
 
   #replaceSlab(bytes: number): void {
     this.flush();
-    if (this.slab !== empty) this.#retired.push(this.slab);
+    // the flush may have given the slab back
+    if (this.slab !== empty) {
+      this.#retired ??= [];
+      this.#retired.push(this.slab);
+    }
     this.slab = bytes > slabBytes ? Buffer.allocUnsafeSlow(bytes) : (spares.pop() ?? Buffer.allocUnsafeSlow(slabBytes));
     this.at = 0;
     this.#flushedTo = 0;
@@ -155,15 +212,7 @@ export class Output {
 
   #schedule(): void {
     this.#isScheduled = true;
-    queueMicrotask(this.#onMicrotask);
+    scheduled.push(this);
+    if (scheduled.length === 1) queueMicrotask(onMicrotask);
   }
-
-  readonly #onMicrotask = (): void => {
-    process.nextTick(this.#onTick);
-  };
-
-  readonly #onTick = (): void => {
-    this.#isScheduled = false;
-    if (!this.isClosed) this.flush();
-  };
 }

@@ -59,7 +59,7 @@ export class Sender {
   #openFrameStream = 0;
   #openFrameAt = 0;
   #openFrameEnd = -1;
-  #openFrameSlab: Buffer | undefined;
+  #openFrameFlush = -1;
 
   constructor(output: Output, owner: SenderOwner, limits: Http2Limits) {
     this.#output = output;
@@ -182,8 +182,7 @@ export class Sender {
     const joins =
       this.#openFrameStream === stream.id &&
       this.#openFrameEnd === at &&
-      this.#openFrameSlab === slab &&
-      output.isUnsent(this.#openFrameAt) &&
+      this.#openFrameFlush === output.flushes &&
       at - this.#openFrameAt - frameHeadBytes + total <= minMaxFrameBytes;
     if (joins) {
       const frameAt = this.#openFrameAt;
@@ -191,7 +190,7 @@ export class Sender {
     } else {
       this.#openFrameStream = stream.id;
       this.#openFrameAt = at;
-      this.#openFrameSlab = slab;
+      this.#openFrameFlush = output.flushes;
       at = writeFrameHead(slab, at, total, FrameType.data, flags, stream.id);
     }
     if (prefix !== undefined) at = copyInto(slab, at, prefix, 0, prefix.length);
