@@ -24,6 +24,8 @@ export interface SubchannelWatcher {
 
 const defaultConnectTimeoutMs = 20_000;
 const maxWaitingCalls = 10_000;
+/** Calls that left the queue are forgotten so many at a time, or when a full queue is looked through. */
+const fewestForgotten = 1000;
 
 /**
  * One address, and at most one connection to it that takes new calls.
@@ -53,6 +55,8 @@ export class Subchannel implements ConnectionOwner {
   #attemptStartedAt = 0;
   #cancelTimer: (() => void) | undefined;
   #waiting: ClientCall[] = [];
+  /** Calls that a full queue has refused since it was last searched for ended ones: not worth the search each time. */
+  #refused = 0;
   #nextWaiting = 0;
 
   constructor(address: Address, options: ConnectOptions, environment: SubchannelEnvironment) {
@@ -169,6 +173,11 @@ export class Subchannel implements ConnectionOwner {
       if (!call.isEnded) call.start(connection);
     }
     if (this.#nextWaiting === this.#waiting.length && this.#nextWaiting > 0) this.#clearWaiting();
+    else if (this.#nextWaiting >= fewestForgotten && this.#nextWaiting * 2 >= this.#waiting.length) {
+      // A queue that never runs empty must not keep the calls that left it.
+      this.#waiting = this.#waiting.slice(this.#nextWaiting);
+      this.#nextWaiting = 0;
+    }
   }
 
   onGoaway(connection: ClientConnection, _code: number, debug: string): void {
@@ -257,12 +266,16 @@ export class Subchannel implements ConnectionOwner {
 
   #enqueue(call: ClientCall): void {
     if (this.#waiting.length - this.#nextWaiting >= maxWaitingCalls) {
-      this.#waiting = this.#waiting.slice(this.#nextWaiting).filter((other) => !other.isEnded);
-      this.#nextWaiting = 0;
-      if (this.#waiting.length >= maxWaitingCalls) {
+      if (this.#refused % fewestForgotten === 0) {
+        this.#waiting = this.#waiting.slice(this.#nextWaiting).filter((other) => !other.isEnded);
+        this.#nextWaiting = 0;
+      }
+      if (this.#waiting.length - this.#nextWaiting >= maxWaitingCalls) {
+        this.#refused++;
         call.cancel("RESOURCE_EXHAUSTED", `${maxWaitingCalls} calls wait for a free stream on ${this.peer} already`);
         return;
       }
+      this.#refused = 0;
     }
     call.hasWaited = true;
     this.#waiting.push(call);
