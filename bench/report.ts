@@ -14,6 +14,17 @@ export interface Row {
   readonly met: boolean;
 }
 
+/** What a bench found. */
+export interface Findings {
+  readonly rows: readonly Row[];
+  /** Rows that were not asked for. */
+  readonly leftOut: readonly string[];
+  /** Rows that were asked for and could not be measured, each with why. */
+  readonly unmeasured: readonly string[];
+  /** Ends with one line of JSON. */
+  readonly json: boolean;
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
@@ -32,8 +43,8 @@ export function rowOf(row: Omit<Row, "ours" | "peer" | "ratio" | "met">, ours: n
 const figure = (value: number): string =>
   value >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
 
-/** Prints the rows as a table, or with `json` as one line of JSON at the end. Returns the exit code: 1 when a bar is missed. */
-export function report(bench: string, rows: readonly Row[], leftOut: readonly string[], json: boolean): number {
+/** Prints the rows as a table. Returns the exit code: 1 when a bar is missed, else 2 when a row could not be measured. */
+export function report(bench: string, { rows, leftOut, unmeasured, json }: Findings): number {
   const cpu = cpus()[0]?.model ?? "unknown";
   const table = new Table({
     head: ["id", "ours", "peer", "unit", "ratio", "bar", ""],
@@ -47,6 +58,10 @@ export function report(bench: string, rows: readonly Row[], leftOut: readonly st
   console.log(`${bench}: Node ${process.version}, ${cpus().length} x ${cpu}`);
   console.log(table.toString());
   if (leftOut.length > 0) console.log(`left out: ${leftOut.join(", ")}`);
+  for (const reason of unmeasured) console.log(`COULD NOT BE MEASURED: ${reason}`);
+  const missed = rows.filter((row) => !row.met).length;
+  console.log(`${rows.length - missed} bars met, ${missed} missed, ${unmeasured.length} not measured`);
   if (json) console.log(JSON.stringify({ bench, node: process.version, cpu, rows }));
-  return rows.every((row) => row.met) ? 0 : 1;
+  if (missed > 0) return 1;
+  return unmeasured.length > 0 ? 2 : 0;
 }

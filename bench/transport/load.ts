@@ -1,67 +1,88 @@
+import type { Recorder } from "./recorder.ts";
 import type { Caller } from "./stack.ts";
 
-export interface Measured {
-  readonly calls: number;
-  readonly seconds: number;
-  readonly requestsPerSecond: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-  /** CPU of this process, user and system, per call. */
-  readonly cpuUsPerCall: number;
+/** Ends the process: a bench of errors is no bench. */
+function fail(error: Error): void {
+  console.error(error);
+  process.exit(1);
 }
 
-const sampleLimit = 4_000_000;
+/** `inFlight` calls are always open on each caller, until the process ends or the returned function is called. */
+export function closedLoop(callers: readonly Caller[], inFlight: number, recorder: Recorder): () => void {
+  const loop = { over: false };
+  for (const caller of callers) for (let i = 0; i < inFlight; i++) keepCalling(caller, recorder, loop);
+  return () => {
+    loop.over = true;
+  };
+}
+
+function keepCalling(caller: Caller, recorder: Recorder, loop: { readonly over: boolean }): void {
+  let sentAtMs = 0;
+  const onReply = (): void => {
+    recorder.add(sentAtMs);
+    if (!loop.over) issue();
+  };
+  const issue = (): void => {
+    sentAtMs = performance.now();
+    caller.call(onReply, fail);
+  };
+  issue();
+}
+
+const mostOpen = 200_000;
+
+/** Warms `caller` and its server with 32 calls in flight: an open loop would find a cold pair overloaded and measure its queue. */
+export async function warmUp(caller: Caller, recorder: Recorder, ms: number): Promise<void> {
+  const stop = closedLoop([caller], 32, recorder);
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  stop();
+}
 
 /**
- * A closed loop: `inFlight` calls are always open, for `warmupMs` unmeasured and then `durationMs` measured.
+ * Poisson arrivals at `perSecond`, however many are still open; latency counts from the intended time.
  *
- * Rejects at the first call that fails: a bench of errors is no bench.
+ * What is due is sent at each timer and at each reply, as Go's scheduler looks at its timers whenever it runs: spinning
+ * would be more exact, and its CPU would be charged to the calls.
  */
-export function closedLoop(caller: Caller, inFlight: number, warmupMs: number, durationMs: number): Promise<Measured> {
-  return new Promise((resolve, reject) => {
-    const latenciesUs = new Float64Array(sampleLimit);
-    let calls = 0;
-    let measuring = false;
-    let stopped = false;
-    let startedAt = 0;
-    let cpu = process.cpuUsage();
+export function openLoop(caller: Caller, perSecond: number, recorder: Recorder): void {
+  const meanGapMs = 1000 / perSecond;
+  let state = 0x9e3779b9;
+  /** Exponential: the same sequence in each run (xorshift). */
+  const nextGapMs = (): number => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return -Math.log(((state >>> 0) + 1) / 4_294_967_297) * meanGapMs;
+  };
+  let open = 0;
+  let dueAtMs = performance.now();
+  const send = (intendedAtMs: number): void => {
+    if (++open > mostOpen) fail(new Error(`${open} calls are open: the stack does not keep up`));
+    caller.call(() => {
+      open--;
+      recorder.add(intendedAtMs);
+      sendDue();
+    }, fail);
+  };
+  const sendDue = (): void => {
+    const nowMs = performance.now();
+    while (dueAtMs <= nowMs) {
+      send(dueAtMs);
+      dueAtMs += nextGapMs();
+    }
+  };
+  setInterval(sendDue, 1);
+}
 
-    const issue = (): void => {
-      const sentAt = performance.now();
-      caller.call((error) => {
-        if (error !== null) {
-          stopped = true;
-          reject(error);
-          return;
-        }
-        if (measuring) {
-          latenciesUs[calls % sampleLimit] = (performance.now() - sentAt) * 1000;
-          calls++;
-        }
-        if (!stopped) issue();
-      });
-    };
-    for (let i = 0; i < inFlight; i++) issue();
+/** Connects all, makes `callsEach` calls on each one after the other, and resolves when the last is answered. */
+export async function callEach(callers: readonly Caller[], callsEach: number): Promise<void> {
+  for (const caller of callers) {
+    for (let i = 0; i < callsEach; i++) await new Promise<void>((resolve) => caller.call(resolve, fail));
+  }
+}
 
-    setTimeout(() => {
-      measuring = true;
-      startedAt = performance.now();
-      cpu = process.cpuUsage();
-    }, warmupMs);
-    setTimeout(() => {
-      const seconds = (performance.now() - startedAt) / 1000;
-      const { user, system } = process.cpuUsage(cpu);
-      measuring = false;
-      stopped = true;
-      const sorted = latenciesUs.subarray(0, Math.min(calls, sampleLimit)).sort();
-      resolve({
-        calls,
-        seconds,
-        requestsPerSecond: calls / seconds,
-        p50Us: sorted[Math.floor(sorted.length * 0.5)] ?? Number.NaN,
-        p99Us: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
-        cpuUsPerCall: (user + system) / calls,
-      });
-    }, warmupMs + durationMs);
-  });
+/** One stream, its messages counted. */
+export function oneStream(caller: Caller, kind: "stream" | "bidi", recorder: Recorder): () => void {
+  const onMessage = () => recorder.addMessage();
+  return kind === "stream" ? caller.stream(onMessage, fail) : caller.pingPong(onMessage, fail);
 }

@@ -1,31 +1,125 @@
-// The transport against its peers: client pinned to one core, server to the other, one connection, medians of interleaved repeats.
+// The transport against its peers: client pinned to one core, server to the other, one connection unless a row says
+// otherwise, medians of interleaved repeats. `--only id,id` measures some rows.
+import { mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Row, report, rowOf } from "../report.ts";
-import { canPin, measurePair } from "./pair.ts";
+import { writeCertificates } from "./certificates.ts";
+import { goProgram } from "./go-program.ts";
+import { measure, type Setting } from "./measure.ts";
+import { canPin } from "./processes.ts";
+import { type RowPlan, rowPlans, saturationRun } from "./rows.ts";
+import { type Figures, type Run, runKey, type StackName, type Window } from "./workload.ts";
 
-const { values: options } = parseArgs({ options: { quick: { type: "boolean" }, json: { type: "boolean" } } });
-const repeats = 3;
-const warmupMs = options.quick ? 1000 : 2000;
-const durationMs = options.quick ? 2000 : 5000;
+const { values: options } = parseArgs({
+  options: { quick: { type: "boolean" }, json: { type: "boolean" }, only: { type: "string" } },
+});
+const startedAtMs = performance.now();
+const quick = options.quick === true;
+const repeats = quick ? 1 : 3;
+/** What is left of `--quick`'s 45 s after a build. */
+const quickBudgetMs = 33_000;
 
-async function requestsPerSecond(inFlight: number, peerName: string): Promise<{ ours: number[]; peer: number[] }> {
-  const ours: number[] = [];
-  const peer: number[] = [];
-  for (let i = 0; i < repeats; i++) {
-    ours.push((await measurePair("weft", inFlight, warmupMs, durationMs)).requestsPerSecond);
-    peer.push((await measurePair(peerName, inFlight, warmupMs, durationMs)).requestsPerSecond);
-  }
-  return { ours, peer };
+const only = options.only?.split(",");
+const unknown = only?.find((id) => !rowPlans.some((plan) => plan.id === id));
+if (unknown !== undefined) {
+  console.error(`there is no row ${unknown}: ${rowPlans.map((plan) => plan.id).join(", ")}`);
+  process.exit(2);
+}
+const plans = rowPlans.filter((plan) => only?.includes(plan.id) ?? (!quick || plan.quick === true));
+
+const go = goProgram(!quick);
+const grpcJsVersion: string = createRequire(import.meta.url)("@grpc/grpc-js/package.json").version;
+
+function versionOf(peer: StackName): string {
+  if (peer === "grpc-js") return ` (grpc-js ${grpcJsVersion})`;
+  return peer === "grpc-go" && go.kind === "built" ? ` (${go.versions})` : "";
 }
 
-if (!canPin) console.log("taskset or a second core is missing: client and server are not pinned");
-const what = "promise client and server, 100 B unary, 10 s deadline, token and request id, 32 in flight";
-const measured = await requestsPerSecond(32, "grpc-js");
-const rows: Row[] = [
-  rowOf(
-    { id: "promise-32", what, peerName: "grpc-js", unit: "requests/s", bar: ">= 10" },
-    measured.ours,
-    measured.peer,
-  ),
-];
-process.exitCode = report("transport", rows, [], options.json === true);
+/** What each run found in each round, or why it found nothing. */
+const found = new Map<string, Figures[]>();
+const failed = new Map<string, string>();
+
+function windowOf(run: Run): Window {
+  if (run.workload.kind === "soak") return { warmupMs: 0, durationMs: 60_000 };
+  return quick ? { warmupMs: 500, durationMs: 1000 } : { warmupMs: 1500, durationMs: 3000 };
+}
+
+function needsGo(run: Run): boolean {
+  return run.client === "grpc-go" || run.server === "grpc-go";
+}
+
+async function runOnce(run: Run, setting: Setting): Promise<void> {
+  const key = runKey(run);
+  if (failed.has(key)) return;
+  if (needsGo(run) && go.kind === "missing") {
+    failed.set(key, go.why);
+    return;
+  }
+  try {
+    const figures = await measure(withRate(run), setting, windowOf(run));
+    found.set(key, [...(found.get(key) ?? []), figures]);
+  } catch (error) {
+    failed.set(key, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** An open loop offers half of what its stack did a moment ago with 256 in flight. */
+function withRate(run: Run): Run {
+  if (run.workload.kind !== "open") return run;
+  const saturation = found.get(runKey(saturationRun(run)))?.at(-1)?.perSecond;
+  if (saturation === undefined) throw new Error("its saturation was not measured");
+  return { ...run, workload: { kind: "open", perSecond: saturation / 2 } };
+}
+
+function runsOf(plan: RowPlan): Run[] {
+  const runs = [plan.ours, ...plan.peers.map((peer) => peer.run)];
+  return runs.flatMap((run) => (run.workload.kind === "open" ? [saturationRun(run), run] : [run]));
+}
+
+const runs = [...new Map(plans.flatMap(runsOf).map((run) => [runKey(run), run])).values()];
+const certificates = mkdtempSync(join(tmpdir(), "weft-bench-"));
+const loadBefore = loadavg()[0]?.toFixed(2);
+try {
+  await writeCertificates(certificates);
+  const setting: Setting = { certificates, goProgram: go.kind === "built" ? go.path : undefined };
+  for (let round = 0; round < repeats; round++) {
+    for (const [index, run] of runs.entries()) {
+      if (quick && only === undefined && performance.now() - startedAtMs > quickBudgetMs) break;
+      if (round > 0 && run.workload.kind === "soak") continue;
+      if (process.stderr.isTTY) {
+        process.stderr.write(`\rround ${round + 1}/${repeats}, run ${index + 1}/${runs.length} `);
+      }
+      await runOnce(run, setting);
+    }
+  }
+} finally {
+  rmSync(certificates, { recursive: true });
+}
+
+const rows: Row[] = [];
+const leftOut = rowPlans.filter((plan) => !plans.includes(plan)).map((plan) => plan.id);
+const unmeasured: string[] = [];
+for (const { id, what, figure, unit, ours, peers } of plans) {
+  for (const { name, run, bar } of peers) {
+    const values = (of: Run) => (found.get(runKey(of)) ?? []).flatMap((figures) => figures[figure] ?? []);
+    const [own, theirs] = [values(ours), values(run)];
+    if (own.length > 0 && theirs.length > 0) {
+      rows.push(rowOf({ id, what: what + versionOf(name), peerName: name, unit, bar }, own, theirs));
+      continue;
+    }
+    const why = failed.get(runKey(ours)) ?? failed.get(runKey(run)) ?? "no time was left";
+    if (quick && !failed.has(runKey(ours)) && (!failed.has(runKey(run)) || needsGo(run))) {
+      leftOut.push(`${id} against ${name} (${why})`);
+    } else {
+      unmeasured.push(`${id} against ${name}: ${why}`);
+    }
+  }
+}
+
+const pinning = canPin ? "client and server pinned to a core each" : "NOT pinned: no taskset or no second core";
+console.log(`${pinning}; ${repeats} repeats; load average ${loadBefore} before, ${loadavg()[0]?.toFixed(2)} after`);
+console.log(`peers: grpc-js ${grpcJsVersion}; ${go.kind === "built" ? go.versions : `no grpc-go: ${go.why}`}`);
+process.exitCode = report("transport", { rows, leftOut, unmeasured, json: options.json === true });
