@@ -61,7 +61,7 @@ export function tlsServerCredentials(options: TlsServerCredentialsOptions): Plai
         kind: "certificate",
         require: requireClientCertificate ?? true,
         trust: staticRoots(clientRootsPem),
-        verify: { kind: "name", description: "any name", matches: () => true },
+        verify: { kind: "chain" },
       },
     },
   };

@@ -5,7 +5,6 @@ import type {
   TlsServerSettings,
 } from "../identity/credentials.ts";
 import type { IdentitySource, TlsMaterial } from "../identity/material.ts";
-import type { PeerVerification } from "../identity/peer-verification.ts";
 import { tlsMaterial } from "../identity/pem.ts";
 import { XdsServerCredentials } from "./xds-server-credentials.ts";
 
@@ -31,15 +30,13 @@ export function credentialsInterceptors(credentials: ServerCredentials): readonl
   return credentials._getInterceptors();
 }
 
-/** grpc-js asks for a chain to its roots and nothing more. */
-const anyName: PeerVerification = { kind: "name", description: "any name", matches: () => true };
-
 function tlsServerSettings(credentials: ServerCredentials): TlsServerSettings {
   const identity = contextIdentity(credentials);
   const { requestCert, rejectUnauthorized } = credentials._getConstructorOptions() ?? {};
   if (requestCert !== true) return { identity, clients: { kind: "anonymous" } };
   const require = rejectUnauthorized !== false;
-  return { identity, clients: { kind: "certificate", require, trust: identity, verify: anyName } };
+  // grpc-js asks for a chain to its roots and nothing more.
+  return { identity, clients: { kind: "certificate", require, trust: identity, verify: { kind: "chain" } } };
 }
 
 /** Reads the credentials' current material at each handshake; parses it once per swap. */
