@@ -1,6 +1,5 @@
 // Where the entries join what must not know of xDS with what does. Nothing of xDS is loaded until it is used.
 import { registerResolver } from "./channel/resolver.ts";
-import { MeshServer } from "./registration/mesh-server.ts";
 import { createServer as createPlainServer, type Server, type ServerOptions } from "./server/server.ts";
 import { registerXdsListening } from "./server/xds-listening.ts";
 
@@ -22,7 +21,7 @@ export function createServer(options: MeshServerOptions = {}): Server {
   if (credentials !== undefined && credentials.kind !== "xds") {
     throw new TypeError("`xds` needs xDS credentials: xdsServerCredentials(fallback)");
   }
-  return new MeshServer(others, credentials?.fallback ?? { kind: "insecure" });
+  return createPlainServer({ ...others, credentials: credentials ?? { kind: "xds", fallback: { kind: "insecure" } } });
 }
 
 /** Makes `xds:` targets and xDS credentials known. */

@@ -22,10 +22,11 @@ interface MethodTable {
 
 interface Binding {
   readonly credentials: grpc.ServerCredentials;
+  /** Calls it off until it is open. */
+  readonly opening: AbortController;
   readonly opened: Promise<Listener>;
   /** Once `opened` resolved: what is asked of a bound address is done in the same turn. */
   listener: Listener | undefined;
-  cancelled: boolean;
 }
 
 /**
@@ -43,6 +44,7 @@ export class Server extends grpc.Server {
   readonly #bindings = new Map<string, Binding>();
   /** All that were opened: unbinding one leaves its connections, which a shutdown must still find. */
   readonly #listeners = new Set<Listener>();
+  readonly #opening = new Set<AbortController>();
   readonly #observed: ListeningServer = { listeners: this.#listeners };
   #isShutDown = false;
   #isStarted = false;
@@ -125,7 +127,7 @@ export class Server extends grpc.Server {
   override unbind(port: string): void {
     const binding = this.#take(port, "unbind");
     if (binding === undefined) return;
-    binding.cancelled = true;
+    binding.opening.abort();
     binding.listener?.unbind();
   }
 
@@ -155,29 +157,41 @@ export class Server extends grpc.Server {
       throw new Error(`${port} already bound with incompatible credentials`);
     }
     const binding = known ?? this.#open(address, credentials);
-    binding.cancelled = false;
-    const listener = await binding.opened;
-    if (binding.cancelled || this.#isShutDown) {
-      await listener.close(0);
+    try {
+      return (await binding.opened).port;
+    } catch (error) {
+      const { signal } = binding.opening;
+      if (!signal.aborted || error !== signal.reason) throw error;
       throw new Error(`bindAsync of ${port} cancelled by ${this.#isShutDown ? "shutdown" : "unbind"}`);
     }
-    return listener.port;
   }
 
   #open(address: ListenAddress, credentials: grpc.ServerCredentials): Binding {
     const { methods } = this.#table(credentialsInterceptors(credentials));
     const options = { ...this.#options, credentials: serverCredentials(credentials) };
-    const opened = Listener.open(address, listenerSettings(options, methods, this.services));
-    const binding: Binding = { credentials, opened, listener: undefined, cancelled: false };
+    const opening = new AbortController();
+    const settings = listenerSettings(options, methods, this.services);
+    const opened = Listener.open(address, settings, opening.signal).then((listener) => {
+      // Called off in this very turn.
+      if (!opening.signal.aborted) return listener;
+      void listener.close(0);
+      throw opening.signal.reason;
+    });
+    const binding: Binding = { credentials, opening, opened, listener: undefined };
+    this.#opening.add(opening);
     if (address.kind !== "tcp" || address.port !== 0) this.#bindings.set(keyOf(address), binding);
     opened.then(
       (listener) => {
+        this.#opening.delete(opening);
         binding.listener = listener;
         this.#listeners.add(listener);
-        if (!this.#isShutDown) trackServer(this.#observed);
+        trackServer(this.#observed);
         if (address.kind === "tcp") this.#bindings.set(keyOf({ ...address, port: listener.port }), binding);
       },
-      () => this.#bindings.delete(keyOf(address)),
+      () => {
+        this.#opening.delete(opening);
+        if (this.#bindings.get(keyOf(address)) === binding) this.#bindings.delete(keyOf(address));
+      },
     );
     return binding;
   }
@@ -192,7 +206,7 @@ export class Server extends grpc.Server {
 
   async #close(graceMs: number): Promise<void> {
     this.#isShutDown = true;
-    // An address that is still being bound closes itself when it finds the server shut down.
+    for (const opening of this.#opening) opening.abort();
     await Promise.all([...this.#listeners].map((listener) => listener.close(graceMs)));
     forgetServer(this.#observed);
   }

@@ -49,12 +49,8 @@ function meshServer(control: TestControlPlane, options: Options = {}) {
   const server = createServer({
     portName: options.portName ?? "grpc",
     drainGraceMs: 200,
-    listening: async (bound) => {
-      const { signal } = options;
-      listener = await openMeshListener(mesh, bound, {
-        fallback: insecure,
-        ...(signal === undefined ? {} : { signal }),
-      });
+    listening: async (bound, closed) => {
+      listener = await openMeshListener(mesh, bound, { fallback: insecure, signal: options.signal ?? closed });
       return listener;
     },
   });
@@ -316,12 +312,48 @@ describe("a registration", () => {
 
   test("that is refused fails listening, with the reason", async () => {
     const { control } = await registry();
-    control.refusedPorts.set("grpc", "another instance has this port");
+    control.refusedPorts.set("grpc", { code: "WEFT0202", reason: "no such port" });
     const { listening } = meshServer(control, { isRegistering: true });
     await expect(listening).rejects.toMatchObject({
       code: "FAILED_PRECONDITION",
-      details: expect.stringMatching(/another instance has this port.*WEFT0203/),
+      details: expect.stringMatching(/no such port.*WEFT0202/),
     });
+  });
+
+  test("waits for a port that another instance has, says so, and listens once it is free", async () => {
+    const { control } = await registry();
+    control.refusedPorts.set("grpc", { code: "WEFT0203", reason: "another instance has this port" });
+    const { listening } = meshServer(control, { isRegistering: true });
+    await expect.poll(() => warnings.join()).toContain("another instance has this port (WEFT0203)");
+    control.refusedPorts.clear();
+    control.reconsider();
+    const { address } = await listening;
+    expect(await call(address)).toBe("hi anonymous");
+  });
+
+  test("of a server that is closed leaves before the last connection is told goodbye", async () => {
+    const { control } = await registry();
+    const { listening, server } = meshServer(control, { isRegistering: true });
+    const { address } = await listening;
+    control.holdsSafeToStop = true;
+    const closing = server.close();
+    await control.until(() => control.registered.at(-1)?.$case === "drain");
+    // Clients that don't know yet are served.
+    expect(await call(address)).toBe("hi anonymous");
+    control.holdsSafeToStop = false;
+    control.sayItIsSafeToStop();
+    await closing;
+    expect(await attempt(address)).toBe("UNAVAILABLE");
+  });
+
+  test("of a server that is closed before it listens is given up", async () => {
+    const control = await plane();
+    const { listening, server } = meshServer(control);
+    const { port } = await askedListener(control);
+    await Promise.all([expect(listening).rejects.toThrow("the server is closed"), server.close()]);
+    const other = createServer();
+    await other.listen(`127.0.0.1:${port}`);
+    await other.close();
   });
 
   test("is said again, whole, after the control plane was away", async () => {

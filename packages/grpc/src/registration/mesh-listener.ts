@@ -39,7 +39,7 @@ export function meshOf(controlPlane: ControlPlane): Mesh {
 }
 
 /** The mesh that this process's environment names. Rejects where it names none. */
-export async function processMesh(): Promise<Mesh> {
+async function processMesh(): Promise<Mesh> {
   return meshOf(await processControlPlane());
 }
 
@@ -51,12 +51,7 @@ export interface MeshListenerOptions {
 }
 
 /** The policy of one bound address, and its registration. */
-export interface MeshListener extends ListeningPolicy {
-  /** Resolves once clients were told of it, at the latest after `limitMs`. */
-  published(limitMs: number): Promise<void>;
-  /** Takes it out of what clients know, then resolves; at the latest after `limitMs`. It goes on serving. */
-  leave(limitMs: number): Promise<void>;
-}
+export type MeshListener = Required<ListeningPolicy>;
 
 /**
  * Registers `bound`, waits for the control plane to say how it listens, and turns it SERVING.
@@ -102,8 +97,8 @@ export async function openMeshListener(
 }
 
 /** The policies of servers whose credentials are of kind xds, at this process's control plane. */
-export const processXdsListening: XdsListening = (fallback) => async (bound) =>
-  openMeshListener(await processMesh(), bound, { fallback });
+export const processXdsListening: XdsListening = (fallback) => async (bound, signal) =>
+  openMeshListener(await processMesh(), bound, { fallback, signal });
 
 class RegisteredPolicy implements MeshListener {
   readonly #policy: ListenerPolicy;

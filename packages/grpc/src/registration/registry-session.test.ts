@@ -9,15 +9,16 @@ import { type RegistrationProblem, RegistrySession } from "./registry-session.ts
 
 type DownMessage = NonNullable<Down["message"]>;
 type UpMessage = NonNullable<Up["message"]>;
-/** What the registry answers to a message; an error ends the session. */
-type Script = (up: UpMessage, session: number) => readonly DownMessage[] | RpcError;
+/** What the registry answers to a message, pauses in between; an error ends the session. */
+type Answers = readonly (DownMessage | Promise<void>)[] | RpcError;
+type Script = (up: UpMessage, session: number) => Answers | Promise<Answers>;
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const close of open.splice(0).reverse()) await close();
 });
 
-const accept: Script = (up) => {
+const accept = (up: UpMessage, _session: number): readonly DownMessage[] => {
   if (up.$case === "drain") return [{ $case: "safeToStop", value: {} }];
   if (up.$case !== "exports") return [];
   const { seq } = up.value;
@@ -38,9 +39,13 @@ async function start(script: Script = accept) {
       for await (const { message } of messages) {
         if (message === undefined) continue;
         said.push(message);
-        const answers = script(message, session);
+        const answers = await script(message, session);
         if (answers instanceof RpcError) throw answers;
         for (const answer of answers) {
+          if (answer instanceof Promise) {
+            await answer;
+            continue;
+          }
           yield { message: answer };
           if (answer.$case === "goAway") return;
         }
@@ -95,12 +100,47 @@ describe("a registry session", () => {
   test("goes on where an interface is refused, and says which", async () => {
     const { session, problems } = await start((up, number) => {
       const answers = accept(up, number);
-      if (up.$case !== "exports" || answers instanceof RpcError) return answers;
+      if (up.$case !== "exports") return answers;
       const refused = { seq: up.value.seq, subject: "greet.v1.Greeter", code: "WEFT0206", reason: "it is reserved" };
       return [{ $case: "rejected", value: refused }, ...answers];
     });
     await session.add(listener()).accepted;
     expect(problems).toMatchObject([{ code: "WEFT0206", message: expect.stringContaining('"greet.v1.Greeter"') }]);
+  });
+
+  test("lists a port that is bound on two addresses once, serving where either is", async () => {
+    const { session, said } = await start();
+    const first = session.add(listener(1));
+    const second = session.add({ ...listener(1), boundAddress: "[::1]:1", interfaces: ["greet.v1.Other"] });
+    await second.accepted;
+    second.setServing(true);
+    await second.published();
+    await first.accepted;
+    const exports = said.flatMap((up) => (up.$case === "exports" ? [up.value.listeners] : []));
+    expect(exports.at(-1)).toMatchObject([
+      { port: 1, boundAddress: "127.0.0.1:1", state: 2, interfaces: ["greet.v1.Greeter", "greet.v1.Other"] },
+    ]);
+  });
+
+  test("waits where another instance has its port, and hears of it once it is free", async () => {
+    const free = Promise.withResolvers<void>();
+    const { session, problems } = await start((up, number) => {
+      const answers = accept(up, number);
+      if (up.$case !== "exports") return answers;
+      const refused = { seq: up.value.seq, subject: "grpc", code: "WEFT0203", reason: "it is another's" };
+      return [{ $case: "rejected", value: refused }, ...answers, free.promise, ...answers];
+    });
+    let isAccepted = false;
+    const { accepted } = session.add(listener());
+    void accepted.then(() => {
+      isAccepted = true;
+    });
+    // What else is registered isn't held up.
+    await session.add(listener(2, "other")).accepted;
+    expect(isAccepted).toBe(false);
+    expect(problems).toMatchObject([{ code: "WEFT0203" }]);
+    free.resolve();
+    await accepted;
   });
 
   test("that may not be is told to those who wait for it", async () => {
@@ -114,9 +154,7 @@ describe("a registry session", () => {
 
   test("moves when the registry goes away", async () => {
     const { session, said, clock } = await start((up, number) =>
-      number === 1 && up.$case === "exports"
-        ? [...(accept(up, 1) as DownMessage[]), { $case: "goAway", value: {} }]
-        : accept(up, number),
+      number === 1 && up.$case === "exports" ? [...accept(up, 1), { $case: "goAway", value: {} }] : accept(up, number),
     );
     const registered = session.add(listener());
     await registered.published();

@@ -25,7 +25,7 @@ export interface ListenerExport {
 export interface RegisteredListener {
   /**
    * Resolves once the control plane accepted it. Rejects with FAILED_PRECONDITION (or what ended the session) where it is
-   * refused for good.
+   * refused for good; where another live instance has its port (WEFT0203), it waits until that one is gone.
    */
   readonly accepted: Promise<void>;
   /** Says that it takes calls, or doesn't. */
@@ -55,6 +55,8 @@ export interface RegistrySessionOptions {
 interface Entry {
   readonly listener: ListenerExport;
   state: Listener_State;
+  /** The last answer left it out, for as long as another instance has its port. */
+  isHeldBack: boolean;
 }
 
 /** Somebody who waits for the registry to say something of `seq` or a later one. */
@@ -68,6 +70,8 @@ interface Waiter {
 
 const firstBackoffMs = 1_000;
 const longestBackoffMs = 30_000;
+/** The diagnostic of a port that another live instance has: the registry looks again, by itself, once it is free. */
+const portTaken = "WEFT0203";
 /** Ends of a session that another attempt won't change. */
 const finalCodes: ReadonlySet<string> = new Set(["PERMISSION_DENIED", "UNAUTHENTICATED", "INVALID_ARGUMENT"]);
 
@@ -83,6 +87,8 @@ export class RegistrySession {
   #opening: AbortController | undefined;
   #cancelReconnect: (() => void) | undefined;
   #failures = 0;
+  /** Entries that the answer which is just coming in leaves out. */
+  readonly #refusedNow = new Set<Entry>();
   #isFlushing = false;
   #isDraining = false;
   #safeToStop: (() => void) | undefined;
@@ -96,7 +102,7 @@ export class RegistrySession {
 
   /** Registers a bound address as STARTING: its listener can be computed, nobody is sent there yet. */
   add(listener: ListenerExport): RegisteredListener {
-    const entry: Entry = { listener, state: Listener_State.STARTING };
+    const entry: Entry = { listener, state: Listener_State.STARTING, isHeldBack: false };
     this.#entries.add(entry);
     this.#say();
     const accepted = this.#told(entry, "accepted");
@@ -186,9 +192,7 @@ export class RegistrySession {
   }
 
   #sendExports(): void {
-    const listeners = [...this.#entries].map(({ listener, state }) =>
-      message(Listener, { ...listener, interfaces: [...listener.interfaces], state }),
-    );
+    const listeners = exportsOf(this.#entries);
     this.#stream?.send({ $case: "exports", value: message(Exports, { seq: this.#seq, listeners }) });
   }
 
@@ -219,6 +223,7 @@ export class RegistrySession {
       },
     });
     this.#stream = stream;
+    this.#refusedNow.clear();
     const hello = message(Hello, { incarnation, nodeId, sdk, address, labels: { ...labels }, displayName });
     stream.send({ $case: "hello", value: hello });
     this.#sendExports();
@@ -229,6 +234,9 @@ export class RegistrySession {
       case "accepted":
         this.#failures = 0;
         this.#lastProblem = "";
+        // The refusals of an answer come before it.
+        for (const entry of this.#entries) entry.isHeldBack = this.#refusedNow.has(entry);
+        this.#refusedNow.clear();
         this.#settle("accepted", down.value.seq);
         return;
       case "published":
@@ -251,7 +259,7 @@ export class RegistrySession {
 
   #settle(until: Waiter["until"], seq: bigint): void {
     for (const waiter of [...this.#waiters]) {
-      if (waiter.until !== until || waiter.seq > seq) continue;
+      if (waiter.until !== until || waiter.seq > seq || waiter.entry.isHeldBack) continue;
       this.#waiters.delete(waiter);
       waiter.resolve();
     }
@@ -261,6 +269,10 @@ export class RegistrySession {
     const what = subject === "" ? "the registration" : `"${subject}"`;
     const text = `the control plane refused ${what}: ${reason} (${code})`;
     this.#problem({ code, message: text });
+    if (code === portTaken && subject !== "") {
+      for (const entry of this.#entries) if (entry.listener.portName === subject) this.#refusedNow.add(entry);
+      return;
+    }
     for (const waiter of [...this.#waiters]) {
       // A refused interface is left out and the rest stands; a refused port or message is the end of it.
       if (subject !== "" && subject !== waiter.entry.listener.portName) continue;
@@ -300,4 +312,19 @@ export class RegistrySession {
     this.#lastProblem = problem.message;
     this.#options.onProblem?.(problem);
   }
+}
+
+/** A port is listed once, also where it is bound on several addresses: clients reach the process at one. */
+function exportsOf(entries: Iterable<Entry>): Listener[] {
+  const byPort = new Map<number, Listener>();
+  for (const { listener, state } of entries) {
+    const known = byPort.get(listener.port);
+    if (known === undefined) {
+      byPort.set(listener.port, message(Listener, { ...listener, interfaces: [...listener.interfaces], state }));
+      continue;
+    }
+    if (state === Listener_State.SERVING) known.state = state;
+    known.interfaces = [...new Set([...known.interfaces, ...listener.interfaces])];
+  }
+  return [...byPort.values()];
 }

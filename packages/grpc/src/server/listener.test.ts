@@ -241,6 +241,106 @@ test("a policy learns the address as asked for, and what is served there", async
   expect(seen).toEqual({ host: "0.0.0.0", port: server.port, portName: "grpc-echo", interfaces: ["test.Bytes"] });
 });
 
+test("closing takes the address out of what clients know before it says goodbye", async () => {
+  const leaving = Promise.withResolvers<void>();
+  const left = Promise.withResolvers<void>();
+  const policy = Object.assign(new ManualPolicy({ kind: "plaintext" }), {
+    leave() {
+      leaving.resolve();
+      return left.promise;
+    },
+  });
+  const server = await start({ listening: async () => policy });
+  await using client = BytesClient.plaintext(server.address);
+  const before = await peerOf(client);
+  const closing = server.server.close();
+  await leaving.promise;
+  expect(await peerOf(client)).toBe(before);
+  await using late = BytesClient.plaintext(server.address);
+  expect((await late.unary(Buffer.of())).status.code).toBe(status.OK);
+  left.resolve();
+  await closing;
+  expect(policy.closed).toBe(true);
+});
+
+test("closing without grace doesn't wait for clients to know", async () => {
+  const policy = Object.assign(new ManualPolicy({ kind: "plaintext" }), {
+    leave: () => new Promise<void>(() => undefined),
+  });
+  const server = await start({ listening: async () => policy });
+  await server.server.close(0);
+  expect(policy.closed).toBe(true);
+});
+
+test("a server that is closed while its policy is made gives up, and closes the policy that comes too late", async () => {
+  const asked = Promise.withResolvers<AbortSignal>();
+  const made = Promise.withResolvers<ManualPolicy>();
+  const server = createServer({
+    listening(_bound, signal) {
+      asked.resolve(signal);
+      return made.promise;
+    },
+  });
+  const listening = server.listen("127.0.0.1:0");
+  const signal = await asked.promise;
+  await Promise.all([expect(listening).rejects.toThrow("the server is closed"), server.close()]);
+  expect(signal.aborted).toBe(true);
+  const policy = new ManualPolicy({ kind: "plaintext" });
+  made.resolve(policy);
+  await made.promise;
+  expect(policy.closed).toBe(true);
+});
+
+test("listening waits until clients can know of it, serving already", async () => {
+  const published = Promise.withResolvers<void>();
+  const bound = Promise.withResolvers<number>();
+  const policy = Object.assign(new ManualPolicy({ kind: "plaintext" }), { published: () => published.promise });
+  const server = createServer({
+    async listening({ port }) {
+      bound.resolve(port);
+      return policy;
+    },
+  });
+  const listening = server.listen("127.0.0.1:0");
+  await using client = BytesClient.plaintext(`127.0.0.1:${await bound.promise}`);
+  // It serves nothing, but it answers.
+  expect((await client.unary(Buffer.of())).status.code).toBe(status.UNIMPLEMENTED);
+  published.resolve();
+  await listening;
+  await server.close(0);
+});
+
+test("a client that is turned away in its handshake is told of", async () => {
+  const refused = Promise.withResolvers<[string, string]>();
+  await using server = await start({
+    credentials: { kind: "tls", tls: mutualTls() },
+    onHandshakeError: (error, peer) => refused.resolve([error.kind, peer]),
+  });
+  const socket = connectTls({ port: server.port, host: "127.0.0.1", ALPNProtocols: ["h2"], ca: authority.rootPem });
+  socket.on("error", () => socket.destroy());
+  const [kind, peer] = await refused.promise;
+  expect([kind, peer]).toEqual(["no-certificate", expect.stringMatching(/^127\.0\.0\.1:\d+$/)]);
+});
+
+test("a client that pings too often is told so, and disconnected", async () => {
+  await using server = await start({ minPingIntervalMs: 60_000 });
+  const session = connectHttp2(`http://127.0.0.1:${server.port}`);
+  session.on("error", () => session.destroy());
+  await once(session, "remoteSettings");
+  for (let turn = 0; turn < 4; turn++) session.ping(() => undefined);
+  const [code, , debug] = await once(session, "goaway");
+  expect([code, String(debug)]).toEqual([11, "too_many_pings"]);
+});
+
+test("a connection that is old enough is replaced without a failed call", async () => {
+  const clock = new FakeClock();
+  await using server = await start({ maxAgeMs: 1000, clock });
+  await using client = BytesClient.plaintext(server.address);
+  const first = await peerOf(client);
+  clock.advance(1100);
+  expect(await peerAfterGoodbye(client)).not.toBe(first);
+});
+
 test("closing the server closes its policy", async () => {
   const policy = new ManualPolicy({ kind: "plaintext" });
   const server = await start({ listening: async () => policy });

@@ -1,17 +1,13 @@
 import type { X509Certificate } from "node:crypto";
-import { once } from "node:events";
-import { chmod } from "node:fs/promises";
-import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
-import { isMainThread } from "node:worker_threads";
-import type { Clock } from "../clock.ts";
+import type { AddressInfo, Server as NetServer, Socket } from "node:net";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import { TlsError } from "../identity/tls-error.ts";
 import { acceptTls } from "../identity/tls-server.ts";
 import { CallCounts } from "../rpc/call-counts.ts";
-import { RpcError } from "../rpc/error.ts";
 import type { CallPeer } from "../rpc/server-call.ts";
+import { bind } from "./bind.ts";
 import { type AcceptedUnder, modeAllows } from "./conformity.ts";
-import { hostPort, type ListenAddress, removeStaleSocket } from "./listen-address.ts";
+import { hostPort, type ListenAddress } from "./listen-address.ts";
 import type { ListeningMode, ListeningPolicy, ListeningPolicyFactory } from "./listening-policy.ts";
 import { type ConnectionSettings, ServerConnection } from "./server-connection.ts";
 import { watchTrust } from "./trust-watch.ts";
@@ -24,13 +20,21 @@ export interface ListenerSettings extends ConnectionSettings {
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
   readonly drainGraceMs: number;
-  readonly clock: Clock;
+  /** Told of each client that was turned away in its TLS handshake. */
+  readonly onHandshakeError: HandshakeErrorListener | undefined;
 }
+
+/** Told of a TLS handshake that failed: why, and the client's `host:port`. */
+export type HandshakeErrorListener = (error: TlsError, peer: string) => void;
 
 interface Accepted extends AcceptedUnder {
   /** Calls off the drain at the client certificate's end. */
   readonly forgetExpiry: () => void;
 }
+
+/** How long `open` waits for clients to hear of the address, and how long closing waits for them to let go of it. */
+const publishMs = 5_000;
+const leaveMs = 10_000;
 
 const refusal: ListeningMode = { kind: "refuse", reason: "the server is starting" };
 
@@ -46,7 +50,7 @@ export class Listener {
   readonly port: number;
   /** `host:port` or `unix:path`. */
   readonly address: string;
-  private readonly server: NetServer;
+  private readonly servers: readonly NetServer[];
   private readonly settings: ListenerSettings;
   private readonly connections = new Map<ServerConnection, Accepted>();
   private readonly pastCounts = new CallCounts();
@@ -58,25 +62,35 @@ export class Listener {
   /** Resolved when, after `unbind`, the last connection is gone. */
   private readonly whenIdle = Promise.withResolvers<void>();
 
-  private constructor(server: NetServer, address: ListenAddress, settings: ListenerSettings) {
-    this.server = server;
+  private constructor(servers: readonly NetServer[], address: ListenAddress, settings: ListenerSettings) {
+    this.servers = servers;
     this.settings = settings;
-    this.port = address.kind === "tcp" ? (server.address() as AddressInfo).port : 0;
+    this.port = address.kind === "tcp" ? (servers[0]!.address() as AddressInfo).port : 0;
     this.address = address.kind === "tcp" ? hostPort(address.host, this.port) : `unix:${address.path}`;
-    server.on("connection", (socket) => this.accept(socket));
   }
 
-  /** Binds `address`, then waits for its policy. Rejects with an RpcError when either fails, and nothing stays bound. */
-  static async open(address: ListenAddress, settings: ListenerSettings): Promise<Listener> {
-    const server = createServer({ noDelay: true });
-    server.maxConnections = settings.maxConnections;
-    await bind(server, address);
-    const listener = new Listener(server, address, settings);
+  /**
+   * Binds `address`, waits for its policy, and until clients can know of it. Rejects with an RpcError when the first or
+   * the second fails, or with the signal's reason once that aborts, and nothing stays bound.
+   */
+  static async open(address: ListenAddress, settings: ListenerSettings, signal: AbortSignal): Promise<Listener> {
+    let listener: Listener | undefined;
+    const servers = await bind(address, (socket) => {
+      if (listener === undefined) socket.destroy();
+      else listener.accept(socket);
+    });
+    listener = new Listener(servers, address, settings);
+    let policy: Promise<ListeningPolicy> | undefined;
     try {
       const host = address.kind === "tcp" ? address.host : address.path;
-      const { portName, interfaces } = settings;
-      listener.follow(await settings.listening({ host, port: listener.port, portName, interfaces }));
+      const { portName, interfaces, listening } = settings;
+      policy = listening({ host, port: listener.port, portName, interfaces }, signal);
+      listener.follow(await unlessAborted(policy, signal));
+      const published = listener.policy?.published?.(publishMs);
+      if (published !== undefined) await unlessAborted(published, signal);
     } catch (error) {
+      // A policy that comes after all is no longer wanted.
+      if (listener.policy === undefined) policy?.then((late) => late.close(), nothing);
       await listener.close(0);
       throw error;
     }
@@ -101,10 +115,14 @@ export class Listener {
     return counts;
   }
 
-  /** Takes in a socket that was accepted elsewhere. */
-  accept(socket: Socket): void {
+  /** Takes in an accepted socket. */
+  private accept(socket: Socket): void {
     // Until someone owns the socket its errors mean only that it is gone.
     socket.on("error", ignoreSocketError);
+    if (this.connections.size + this.handshakes.size >= this.settings.maxConnections) {
+      socket.destroy();
+      return;
+    }
     const mode = this.mode;
     if (mode.kind === "refuse") socket.destroy();
     else if (mode.kind === "plaintext") this.serve(socket, peerOf(socket, false, undefined), mode);
@@ -115,7 +133,7 @@ export class Listener {
   unbind(): void {
     if (!this.listening) return;
     this.listening = false;
-    this.server.close();
+    for (const server of this.servers) server.close();
     this.policy?.close();
     this.stopTrustWatch();
     for (const handshake of this.handshakes) handshake.abort();
@@ -126,8 +144,12 @@ export class Listener {
     for (const connection of [...this.connections.keys()]) connection.drain(graceMs);
   }
 
-  /** Stops accepting, drains, and resolves when the last connection is gone. */
+  /**
+   * Takes the address out of what clients know, stops accepting, drains, and resolves when the last connection is gone.
+   * Without grace all of it at once.
+   */
   async close(graceMs: number): Promise<void> {
+    if (graceMs > 0 && this.listening) await this.policy?.leave?.(leaveMs);
     this.unbind();
     this.drain(graceMs);
     if (this.connections.size > 0) await this.whenIdle.promise;
@@ -167,9 +189,9 @@ export class Listener {
   private async secure(socket: Socket, mode: ListeningMode & { kind: "tls" }): Promise<void> {
     const handshake = new AbortController();
     this.handshakes.add(handshake);
+    const address = socketAddress(socket.remoteAddress, socket.remotePort);
     try {
       const limits = { timeoutMs: this.settings.handshakeTimeoutMs, signal: handshake.signal };
-      const address = socketAddress(socket.remoteAddress, socket.remotePort);
       const { socket: secured, peer } = await acceptTls(socket, mode.credentials, address, limits);
       secured.on("error", ignoreSocketError);
       const { mode: current } = this;
@@ -179,6 +201,7 @@ export class Listener {
     } catch (error) {
       if (!(error instanceof TlsError)) throw error;
       // A client that can't be trusted is its own problem: it got its alert, and acceptTls closed the socket.
+      if (!handshake.signal.aborted) this.settings.onHandshakeError?.(error, address);
     } finally {
       this.handshakes.delete(handshake);
     }
@@ -205,8 +228,18 @@ export class Listener {
   }
 }
 
+/** What `promise` resolves with, unless `signal` aborts first. */
+function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => reject(signal.reason);
+    signal.addEventListener("abort", aborted, { once: true });
+    if (signal.aborted) aborted();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", aborted));
+  });
+}
+
 function nothing(): void {
-  // Nothing is watched.
+  // Nothing is watched, or nobody cares.
 }
 
 function ignoreSocketError(): void {
@@ -225,29 +258,4 @@ function peerOf(socket: Socket, isSecure: boolean, proven: TlsPeer | undefined):
 
 function socketAddress(host: string | undefined, port: number | undefined): string {
   return host === undefined ? "unix:" : hostPort(host, port ?? 0);
-}
-
-async function bind(server: NetServer, address: ListenAddress): Promise<void> {
-  try {
-    if (address.kind === "unix") await bindUnix(server, address.path);
-    else server.listen(address.port, address.host);
-    if (!server.listening) await once(server, "listening");
-  } catch (cause) {
-    const where = address.kind === "tcp" ? hostPort(address.host, address.port) : `unix:${address.path}`;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new RpcError("UNAVAILABLE", `cannot listen on ${where}: ${why}`, { cause });
-  }
-}
-
-async function bindUnix(server: NetServer, path: string): Promise<void> {
-  await removeStaleSocket(path);
-  // The file must never be open to others, not even between bind and chmod; workers have no umask of their own.
-  const umask = isMainThread ? process.umask(0o177) : undefined;
-  try {
-    server.listen(path);
-  } finally {
-    if (umask !== undefined) process.umask(umask);
-  }
-  await once(server, "listening");
-  await chmod(path, 0o600);
 }

@@ -16,6 +16,13 @@ export type ListeningMode =
 export interface ListeningPolicy {
   readonly mode: ListeningMode;
   watch(changed: () => void): void;
+  /** Resolves once clients can know of this address, at the latest after `limitMs`: what `listen()` waits for, serving already. */
+  published?(limitMs: number): Promise<void>;
+  /**
+   * Takes the address out of what clients know of, and resolves when they do as well as can be told: at the latest after
+   * `limitMs`. Called before the server stops listening and says goodbye; until then it serves.
+   */
+  leave?(limitMs: number): Promise<void>;
   close(): void;
 }
 
@@ -29,9 +36,10 @@ export interface BoundAddress {
 
 /**
  * Makes the policy of one bound address. The socket is bound but `listen()` resolves only after this did; connections
- * that come before it are refused. A rejection fails `listen()` and unbinds.
+ * that come before it are refused. A rejection fails `listen()` and unbinds. `signal` aborts when the server is closed
+ * meanwhile: nobody waits for the policy any more.
  */
-export type ListeningPolicyFactory = (bound: BoundAddress) => Promise<ListeningPolicy>;
+export type ListeningPolicyFactory = (bound: BoundAddress, signal: AbortSignal) => Promise<ListeningPolicy>;
 
 /** The policy of a server whose mode never changes. */
 export function fixedListeningPolicy(mode: ListeningMode): ListeningPolicy {

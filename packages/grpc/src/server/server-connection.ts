@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import type { Clock } from "../clock.ts";
 import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts";
 import type { HeaderList } from "../http2/headers.ts";
 import type { Http2Options } from "../http2/options.ts";
@@ -6,6 +7,7 @@ import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import { ConnectionCounts } from "../rpc/call-counts.ts";
 import type { MessageEncoding } from "../rpc/compression.ts";
 import { type CallPeer, ServerCall, type ServerCallHost, type ServerMethod } from "../rpc/server-call.ts";
+import { type ConnectionLifetime, LifetimeWatch, type LimitedConnection } from "./connection-lifetime.ts";
 
 /** What all connections of a server share. */
 export interface ConnectionSettings {
@@ -16,10 +18,15 @@ export interface ConnectionSettings {
   /** How responses are compressed where their callers read it and their handlers don't say. */
   readonly compression: MessageEncoding;
   readonly http2: Http2Options;
+  readonly lifetime: ConnectionLifetime;
+  readonly clock: Clock;
 }
 
+/** Node's timers overflow beyond it. */
+const longestTimerMs = 2 ** 31 - 1;
+
 /** One accepted connection: makes a ServerCall of each stream, and knows how to end. */
-export class ServerConnection implements ConnectionHandler, ServerCallHost {
+export class ServerConnection implements ConnectionHandler, ServerCallHost, LimitedConnection {
   readonly connection: Http2Connection;
   readonly peer: CallPeer;
   readonly maxReceiveMessageBytes: number;
@@ -28,7 +35,9 @@ export class ServerConnection implements ConnectionHandler, ServerCallHost {
   readonly counts = new ConnectionCounts();
   private readonly methods: ReadonlyMap<string, ServerMethod>;
   private readonly closed: (connection: ServerConnection) => void;
+  private readonly lifetime: LifetimeWatch;
   private graceTimer: NodeJS.Timeout | undefined = undefined;
+  private graceEndsAtMs = Number.POSITIVE_INFINITY;
   private draining = false;
 
   /** `closed` is called once, when the socket is gone. */
@@ -45,6 +54,15 @@ export class ServerConnection implements ConnectionHandler, ServerCallHost {
     this.methods = settings.methods;
     this.closed = closed;
     this.connection = new Http2Connection(socket, "server", this, settings.http2);
+    this.lifetime = new LifetimeWatch(this, settings.lifetime, settings.clock, Math.random);
+  }
+
+  get openCalls(): number {
+    return this.connection.openStreams;
+  }
+
+  get startedCalls(): number {
+    return this.counts.started;
   }
 
   methodFor(path: string): ServerMethod | undefined {
@@ -65,21 +83,36 @@ export class ServerConnection implements ConnectionHandler, ServerCallHost {
     // Only clients open streams.
   }
 
+  onPing(isIdle: boolean): boolean {
+    return this.lifetime.onPing(isIdle);
+  }
+
   onClose(): void {
     clearTimeout(this.graceTimer);
+    this.lifetime.stop();
     this.closed(this);
   }
 
-  /** Says goodbye, lets running calls end for `graceMs`, then cuts the connection. A later call can only shorten it. */
+  ping(answered: () => void): void {
+    this.connection.ping(answered);
+  }
+
+  /**
+   * Says goodbye, lets running calls end for `graceMs` (`Infinity`: as long as they take), then cuts the connection. A later
+   * call can only shorten it.
+   */
   drain(graceMs: number): void {
     if (!this.draining) this.connection.goaway();
     this.draining = true;
+    const endsAtMs = performance.now() + graceMs;
+    if (endsAtMs >= this.graceEndsAtMs) return;
+    this.graceEndsAtMs = endsAtMs;
     clearTimeout(this.graceTimer);
     if (graceMs <= 0) this.connection.destroy();
-    else this.graceTimer = setTimeout(() => this.connection.destroy(), graceMs);
+    else this.graceTimer = setTimeout(() => this.connection.destroy(), Math.min(graceMs, longestTimerMs));
   }
 
-  destroy(): void {
-    this.connection.destroy();
+  destroy(error?: Error): void {
+    this.connection.destroy(error);
   }
 }

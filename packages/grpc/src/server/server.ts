@@ -2,19 +2,21 @@ import { type Clock, systemClock } from "../clock.ts";
 import type { Http2Limits } from "../http2/options.ts";
 import type { PlainServerCredentials, ServerCredentials } from "../identity/credentials.ts";
 import type { MessageEncoding } from "../rpc/compression.ts";
+import { RpcError } from "../rpc/error.ts";
 import { defaultMaxReceiveMessageBytes } from "../rpc/message-framing.ts";
 import type { ServerMethod } from "../rpc/server-call.ts";
 import { type ServiceDefinition, serviceNameOf } from "../rpc/service-definition.ts";
+import type { ConnectionLifetime } from "./connection-lifetime.ts";
 import type { ServiceHandlers } from "./handlers.ts";
 import { parseListenAddress } from "./listen-address.ts";
-import { Listener, type ListenerSettings } from "./listener.ts";
+import { type HandshakeErrorListener, Listener, type ListenerSettings } from "./listener.ts";
 import { fixedListeningPolicy, type ListeningMode, type ListeningPolicyFactory } from "./listening-policy.ts";
 import { type HandlerErrorListener, promiseMethods } from "./promise-method.ts";
 import { forgetServer, type ListeningServer, trackServer } from "./server-registry.ts";
 import { xdsListening } from "./xds-listening.ts";
 
 /** How a server is made; everything has a safe default. */
-export interface ServerOptions {
+export interface ServerOptions extends ConnectionLifetime {
   /** Default: plaintext. Not together with `listening`. */
   readonly credentials?: ServerCredentials;
   /** Who decides, per bound address and live, how connections are treated. Instead of `credentials`. */
@@ -33,6 +35,8 @@ export interface ServerOptions {
   readonly handshakeTimeoutMs?: number;
   /** How long calls may still run on a connection that its policy no longer allows. Default 10 s. */
   readonly drainGraceMs?: number;
+  /** Told of each client that was turned away in its TLS handshake: wrong or no certificate, no HTTP/2, too slow. */
+  readonly onHandshakeError?: HandshakeErrorListener;
   /** Told of each error a handler threw that is no `RpcError`: the caller learns nothing of it but UNKNOWN. Default: stderr. */
   readonly onHandlerError?: HandlerErrorListener;
   /** What a client's connection may ask of this server; see `Http2Limits`. */
@@ -57,7 +61,10 @@ export interface Server extends AsyncDisposable {
   add<Service extends ServiceDefinition>(definition: Service, handlers: ServiceHandlers<Service>): void;
   /** Listens on `host:port` or `unix:/path` (made 0600; a stale socket file is replaced). May be called for several addresses. */
   listen(address: string): Promise<ListeningAddress>;
-  /** Stops listening, lets running calls end for `graceMs` (default 5 s), then cuts what is left. */
+  /**
+   * Ends what is just beginning to listen, leaves what clients know of this server (in a mesh), stops listening, lets running
+   * calls end for `graceMs` (default 5 s), then cuts what is left. 0 does it all at once.
+   */
   close(graceMs?: number): Promise<void>;
 }
 
@@ -93,6 +100,8 @@ export function listenerSettings(
     maxConnections: options.maxConnections ?? 10_000,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
     drainGraceMs: options.drainGraceMs ?? 10_000,
+    lifetime: options,
+    onHandshakeError: options.onHandshakeError,
     clock: options.clock ?? systemClock,
     http2: options.limits === undefined ? {} : { limits: options.limits },
   };
@@ -108,7 +117,7 @@ class PromiseServer implements Server, ListeningServer {
   private readonly methods = new Map<string, ServerMethod>();
   readonly listeners = new Set<Listener>();
   private readonly onHandlerError: HandlerErrorListener;
-  private closed = false;
+  private readonly closing = new AbortController();
 
   constructor(options: ServerOptions) {
     if (options.listening !== undefined && options.credentials !== undefined) {
@@ -127,12 +136,13 @@ class PromiseServer implements Server, ListeningServer {
   }
 
   async listen(address: string): Promise<ListeningAddress> {
-    if (this.closed) throw new Error("the server is closed");
+    this.closing.signal.throwIfAborted();
     const settings = listenerSettings(this.options, this.methods, this.services);
-    const listener = await Listener.open(parseListenAddress(address), settings);
-    if (this.closed) {
+    const { signal } = this.closing;
+    const listener = await Listener.open(parseListenAddress(address), settings, signal);
+    if (signal.aborted) {
       await listener.close(0);
-      throw new Error("the server was closed while it began to listen");
+      throw signal.reason;
     }
     this.listeners.add(listener);
     trackServer(this);
@@ -140,7 +150,7 @@ class PromiseServer implements Server, ListeningServer {
   }
 
   async close(graceMs = 5000): Promise<void> {
-    this.closed = true;
+    this.closing.abort(new RpcError("CANCELLED", "the server is closed"));
     await Promise.all([...this.listeners].map((listener) => listener.close(graceMs)));
     forgetServer(this);
   }

@@ -14,7 +14,7 @@ export function registerXdsListening(loader: () => Promise<XdsListening>): void 
 
 /** The policy of xds credentials. Without a registered loader listening fails: never plaintext by accident. */
 export function xdsListening(fallback: PlainServerCredentials): ListeningPolicyFactory {
-  return async (bound) => {
+  return async (bound, signal) => {
     if (load === undefined) {
       throw new RpcError(
         "FAILED_PRECONDITION",
@@ -22,6 +22,6 @@ export function xdsListening(fallback: PlainServerCredentials): ListeningPolicyF
       );
     }
     const listening = await load();
-    return listening(fallback)(bound);
+    return listening(fallback)(bound, signal);
   };
 }

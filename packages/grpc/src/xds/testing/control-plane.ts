@@ -4,7 +4,11 @@ import { Node } from "@weft/xds-api/envoy/config/core/v3/base";
 import { AggregatedDiscoveryServiceDefinition } from "@weft/xds-api/envoy/service/discovery/v3/ads";
 import { type DiscoveryRequest, DiscoveryResponse } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import type { Any } from "@weft/xds-api/google/protobuf/any";
-import { InterfaceRegistryDefinition, type Up } from "@weft/xds-api/weft/registry/v1/registry";
+import {
+  InterfaceRegistryDefinition,
+  type Listener as RegistryListener,
+  type Up,
+} from "@weft/xds-api/weft/registry/v1/registry";
 import { Channel } from "../../channel/channel.ts";
 import type { ControlPlane } from "../../control-plane/control-plane.ts";
 import type { IdentitySource } from "../../identity/material.ts";
@@ -69,7 +73,11 @@ export class TestControlPlane {
   /** Who wants to see what just came. */
   readonly #observers = new Set<() => void>();
   /** What the registry refuses, by port name. */
-  readonly refusedPorts = new Map<string, string>();
+  readonly refusedPorts = new Map<string, { readonly code: string; readonly reason: string }>();
+  /** Whether those who drain are kept waiting for `sayItIsSafeToStop`. */
+  holdsSafeToStop = false;
+  readonly #draining = new Set<() => void>();
+  readonly #offers = new Map<object, () => void>();
   onExports: ((listeners: readonly { boundAddress: string; state: number }[]) => void) | undefined;
 
   get address(): string {
@@ -129,6 +137,16 @@ export class TestControlPlane {
     this.#version += 1;
     this.#ofType(typeUrl).delete(name);
     this.#push(new Set([typeUrl]));
+  }
+
+  /** Answers what every session exported last once more, as when a port became free. */
+  reconsider(): void {
+    for (const offer of [...this.#offers.values()]) offer();
+  }
+
+  sayItIsSafeToStop(): void {
+    for (const say of this.#draining) say();
+    this.#draining.clear();
   }
 
   /** Resolves once `happened`; looked at after everything that reaches the control plane. */
@@ -197,6 +215,7 @@ export class TestControlPlane {
     this.#sessions.add(outlet);
     const end = () => {
       this.#sessions.delete(outlet);
+      this.#offers.delete(outlet);
       outlet.end();
     };
     signal.addEventListener("abort", end);
@@ -205,23 +224,34 @@ export class TestControlPlane {
       for await (const { message: up } of messages) {
         if (up === undefined) continue;
         this.registered.push(up);
-        if (up.$case === "drain") send({ $case: "safeToStop", value: {} });
+        if (up.$case === "drain") {
+          const say = () => send({ $case: "safeToStop", value: {} });
+          if (this.holdsSafeToStop) this.#draining.add(say);
+          else say();
+        }
         if (up.$case === "exports") {
           const { seq, listeners } = up.value;
-          const refused = listeners.find(({ portName }) => this.refusedPorts.has(portName));
-          if (refused === undefined) {
-            this.onExports?.(listeners);
-            send({ $case: "accepted", value: { seq, spiffeId: "", hosts: [] } });
-            send({ $case: "published", value: { seq } });
-          } else {
-            const reason = this.refusedPorts.get(refused.portName)!;
-            send({ $case: "rejected", value: { seq, subject: refused.portName, code: "WEFT0203", reason } });
-          }
+          this.#offers.set(outlet, () => this.#answerExports(seq, listeners, send));
+          this.#answerExports(seq, listeners, send);
         }
         this.#observed();
       }
     })().then(end, end);
     return outlet;
+  }
+
+  /** A port that is another's is left out of what is accepted; any other refusal is of the whole. */
+  #answerExports(seq: bigint, listeners: readonly RegistryListener[], send: (down: object) => void): void {
+    const kept = listeners.filter(({ portName }) => !this.refusedPorts.has(portName));
+    for (const { portName } of listeners) {
+      const refused = this.refusedPorts.get(portName);
+      if (refused === undefined) continue;
+      send({ $case: "rejected", value: { seq, subject: portName, ...refused } });
+      if (refused.code !== "WEFT0203") return;
+    }
+    this.onExports?.(kept);
+    send({ $case: "accepted", value: { seq, spiffeId: "", hosts: [] } });
+    send({ $case: "published", value: { seq } });
   }
 
   #observed(): void {
