@@ -13,11 +13,14 @@ export function isGrpcResponse(headers: HeaderList): boolean {
   return headerValue(headers, ":status") === "200" && isGrpcContentType(headerValue(headers, "content-type"));
 }
 
-/** Whether `contentType` is gRPC's, whatever the message format. */
+const grpcContentType = "application/grpc";
+const protoContentType = "application/grpc+proto";
+
+/** Whether `contentType` is gRPC's with protobuf messages, as plain `application/grpc` means; other formats can't be read here. */
 export function isGrpcContentType(contentType: string | undefined): boolean {
-  if (contentType === undefined || !contentType.startsWith("application/grpc")) return false;
-  const next = contentType.charCodeAt("application/grpc".length);
-  return Number.isNaN(next) || next === 0x2b /* + */ || next === 0x3b /* ; */;
+  if (contentType === undefined) return false;
+  if (contentType === grpcContentType || contentType === protoContentType) return true;
+  return contentType.startsWith(`${grpcContentType};`) || contentType.startsWith(`${protoContentType};`);
 }
 
 /** How a call ended. */
