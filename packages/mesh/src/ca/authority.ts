@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import type { Clock } from "@weft/grpc/platform";
 import { boundsExtension } from "../authn/bounds-extension.ts";
 import type { Bounds } from "../authn/identity.ts";
 import {
@@ -7,9 +8,9 @@ import {
   createRoot,
   issueLeaf,
   type KeyedCertificate,
-  readKeyed,
   type Validity,
 } from "./certificates.ts";
+import { filesOf, readIntermediate, readRoot } from "./kept-authority.ts";
 import { KeyDirectory } from "./key-files.ts";
 import type { SigningRequest } from "./signing-request.ts";
 
@@ -17,6 +18,8 @@ const dayMs = 24 * 3_600_000;
 const rootMs = 3650 * dayMs;
 const intermediateMs = 365 * dayMs;
 const ownMs = 30 * dayMs;
+/** After a renewal that failed; a third of the old one's life is left for it. */
+const retryMs = 3_600_000;
 /** Clocks differ: a certificate is good from a little before it was made. */
 const backdateMs = 5 * 60_000;
 
@@ -28,7 +31,9 @@ export interface AuthorityOptions {
   /** Where keys and certificates are kept; made 0700. */
   readonly directory: string;
   readonly trustDomain: string;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
+  /** Told of an intermediate that could not be renewed; it is tried again. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** What something stops without. */
@@ -44,33 +49,50 @@ export function controlPlaneSpiffeId(trustDomain: string): string {
 }
 
 /**
- * Opens the authority kept in `directory`, making root and intermediate where there are none, and a new intermediate
- * where the old one has less than a third of its life left.
- *
- * Throws ExposedKeyError where a key file can be read by others.
+ * Opens the authority kept in `directory`, making one where there is nothing at all, and a new intermediate where the old
+ * one is broken or has less than a third of its life left. Throws AuthorityError where what is kept can't be trusted.
  */
 export async function openAuthority(options: AuthorityOptions): Promise<Authority> {
-  const keys = new KeyDirectory(options.directory);
-  const root = await readOrCreate(keys, "root", () => createRoot(options.trustDomain, lasting(options, rootMs)));
-  const create = () => createIntermediate(root, lasting(options, intermediateMs));
-  let intermediate = await readOrCreate(keys, "intermediate", create);
-  if (intermediate.certificate.notAfter.getTime() - options.nowMs() < intermediateMs / 3) {
-    intermediate = await create();
-    keep(keys, "intermediate", intermediate);
+  const { directory, trustDomain, clock } = options;
+  const keys = new KeyDirectory(directory);
+  if (keys.isEmpty()) {
+    const root = await createRoot(trustDomain, lasting(clock, rootMs));
+    const intermediate = await createIntermediate(root, intermediateValidity(clock, root));
+    keys.create({ ...filesOf("root", root), ...filesOf("intermediate", intermediate) });
+    return await started(new Authority(options, keys, root, intermediate, true));
   }
-  return new Authority(options, root, intermediate);
+  const root = await readRoot(keys, trustDomain, clock.now());
+  const intermediate = (await readIntermediate(keys, root)) ?? (await renewIntermediate(keys, clock, root));
+  return await started(new Authority(options, keys, root, intermediate, false));
 }
 
-/** Signs workload certificates. Its keys stay inside: nothing here returns one. */
-export class Authority {
-  readonly #options: AuthorityOptions;
-  readonly #root: KeyedCertificate;
-  readonly #intermediate: KeyedCertificate;
+async function started(authority: Authority): Promise<Authority> {
+  await authority.renewIfDue();
+  return authority;
+}
 
-  constructor(options: AuthorityOptions, root: KeyedCertificate, intermediate: KeyedCertificate) {
+/** Signs workload certificates. Its keys stay inside: nothing here returns one. Renews its intermediate until closed. */
+export class Authority {
+  /** Whether this start made the root. */
+  readonly isNew: boolean;
+  readonly #options: AuthorityOptions;
+  readonly #keys: KeyDirectory;
+  readonly #root: KeyedCertificate;
+  #intermediate: KeyedCertificate;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(
+    options: AuthorityOptions,
+    keys: KeyDirectory,
+    root: KeyedCertificate,
+    intermediate: KeyedCertificate,
+    isNew: boolean,
+  ) {
     this.#options = options;
+    this.#keys = keys;
     this.#root = root;
     this.#intermediate = intermediate;
+    this.isNew = isNew;
   }
 
   get rootPem(): string {
@@ -123,33 +145,57 @@ export class Authority {
     }));
   }
 
+  /** Replaces the intermediate where less than a third of its life is left, and looks again when that will be so. */
+  async renewIfDue(): Promise<void> {
+    if (this.#dueInMs() <= 0) {
+      this.#intermediate = await renewIntermediate(this.#keys, this.#options.clock, this.#root);
+    }
+    this.#wait(this.#dueInMs());
+  }
+
+  close(): void {
+    this.#cancelTimer();
+  }
+
   #lasting(ms: number): Validity {
-    const wished = lasting(this.#options, ms);
+    return within(lasting(this.#options.clock, ms), this.#intermediate);
+  }
+
+  #dueInMs(): number {
     const { notAfter } = this.#intermediate.certificate;
-    return wished.notAfter < notAfter ? wished : { ...wished, notAfter };
+    // Another one would end with the root too, as this one does.
+    if (notAfter >= this.#root.certificate.notAfter) return Number.POSITIVE_INFINITY;
+    return notAfter.getTime() - intermediateMs / 3 - this.#options.clock.now();
+  }
+
+  #wait(delayMs: number): void {
+    this.#cancelTimer();
+    if (delayMs === Number.POSITIVE_INFINITY) return;
+    this.#cancelTimer = this.#options.clock.schedule(delayMs, () => {
+      this.renewIfDue().catch((error: unknown) => {
+        this.#options.onError(error);
+        this.#wait(retryMs);
+      });
+    });
   }
 }
 
-function lasting({ nowMs }: AuthorityOptions, ms: number): Validity {
-  const now = nowMs();
-  return { notBefore: new Date(now - backdateMs), notAfter: new Date(now + ms) };
-}
-
-async function readOrCreate(
-  keys: KeyDirectory,
-  name: string,
-  create: () => Promise<KeyedCertificate>,
-): Promise<KeyedCertificate> {
-  const privateKeyPem = keys.read(`${name}-key.pem`);
-  const certificate = keys.read(`${name}.pem`);
-  if (privateKeyPem !== undefined && certificate !== undefined) return await readKeyed(privateKeyPem, certificate);
-  const made = await create();
-  keep(keys, name, made);
+async function renewIntermediate(keys: KeyDirectory, clock: Clock, root: KeyedCertificate): Promise<KeyedCertificate> {
+  const made = await createIntermediate(root, intermediateValidity(clock, root));
+  for (const [name, text] of Object.entries(filesOf("intermediate", made))) keys.write(name, text);
   return made;
 }
 
-function keep(keys: KeyDirectory, name: string, { privateKeyPem, certificate }: KeyedCertificate): void {
-  // The certificate last: a crash between the two leaves no pair, and the next start makes a new one.
-  keys.write(`${name}-key.pem`, privateKeyPem);
-  keys.write(`${name}.pem`, certificatePem(certificate));
+function intermediateValidity(clock: Clock, root: KeyedCertificate): Validity {
+  return within(lasting(clock, intermediateMs), root);
+}
+
+function lasting(clock: Clock, ms: number): Validity {
+  const now = clock.now();
+  return { notBefore: new Date(now - backdateMs), notAfter: new Date(now + ms) };
+}
+
+/** No certificate outlives its issuer's. */
+function within(wished: Validity, { certificate: { notAfter } }: KeyedCertificate): Validity {
+  return wished.notAfter < notAfter ? wished : { ...wished, notAfter };
 }
