@@ -18,6 +18,7 @@ import { authenticate } from "./authn/authenticate.ts";
 import type { Identity } from "./authn/identity.ts";
 import { type Authority, openAuthority } from "./ca/authority.ts";
 import { createCertificate } from "./ca/certificate-service.ts";
+import { SigningBudgets } from "./ca/signing-budgets.ts";
 import { readSigningRequest } from "./ca/signing-request.ts";
 import { admitNode } from "./catalog/admission.ts";
 import { Catalog } from "./catalog/catalog.ts";
@@ -32,6 +33,9 @@ import { JoinTokens } from "./store/join-tokens.ts";
 import type { Store } from "./store/store.ts";
 import type { Audience } from "./translate/audience.ts";
 import { version } from "./version.ts";
+
+/** Far above what any client asks; gRPC's own 4 MiB are room for replies, and replies go the other way here. */
+const largestMessageBytes = 1024 * 1024;
 
 export interface ControlPlaneOptions {
   readonly store: Store;
@@ -58,11 +62,13 @@ export interface ControlPlane extends AsyncDisposable {
   readonly xdsPort: number | undefined;
   readonly adminUrl: string;
   readonly sources: Sources;
+  /** Whether this start made the root of the trust domain. */
+  readonly hasNewRoot: boolean;
   status(): StatusReport;
   close(): Promise<void>;
 }
 
-/** Starts every part. Rejects, with what had started closed again, where one can't: a port in use (EADDRINUSE), exposed keys. */
+/** Starts every part. Rejects, with what had started closed again, where one can't: a port in use (EADDRINUSE), AuthorityError. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { store, clock } = options;
   await using started = new AsyncDisposableStack();
@@ -72,8 +78,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const authority = await openAuthority({
     directory: join(options.dataDirectory, "ca"),
     trustDomain: options.trustDomain,
-    nowMs,
+    clock,
+    onError: options.onError,
   });
+  started.defer(() => authority.close());
   const tokens = new JoinTokens({ table: store.tokens, rootDer: authority.rootDer, clock });
   const sources = started.use(await openSources({ store, clock, directories: options.directories, settings }));
   const catalog = new Catalog<Audience>(sources.snapshot, meshTranslators);
@@ -82,7 +90,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     now: nowMs,
     admit: (node, { principal }) => admitNode(node, principal, settings),
   });
-  sources.watch((update) => catalog.update(update.snapshot));
+  sources.watch(({ snapshot, changed }) => catalog.update(snapshot, changed));
 
   const registry = new Registry({
     store,
@@ -95,11 +103,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   await sources.setWorkloads(registry.workloads());
 
-  const identify = (context: ServerContext): Identity =>
+  const identifyFor = (joins: boolean) => (context: ServerContext) =>
     authenticate(
       { authorization: context.metadata.get("authorization"), peer: peerOf(context) },
-      { trustDomain: options.trustDomain, nowMs, findToken: (hash) => tokens.find(hash) },
+      { trustDomain: options.trustDomain, nowMs, findToken: (hash) => tokens.find(hash), joins },
     );
+  const identify = identifyFor(false);
+  const identifyJoining = identifyFor(true);
   const own = started.adopt(ownIdentity(authority, options.host, clock), (source) => source.close());
   await firstMaterial(own, AbortSignal.timeout(10_000));
   const tls: TlsServerSettings = {
@@ -113,11 +123,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
   };
 
-  const secure = started.use(createServer({ credentials: { kind: "tls", tls }, onHandlerError: options.onError }));
+  const limits = { maxReceiveMessageBytes: largestMessageBytes, onHandlerError: options.onError };
+  const secure = started.use(createServer({ ...limits, credentials: { kind: "tls", tls } }));
   addDiscovery(secure, discovery, identify);
+  const signing = { authority, budgets: new SigningBudgets(), nowMs };
   secure.add(IstioCertificateServiceDefinition, {
     createCertificate: (request, context) =>
-      createCertificate(request, identify(context), { authority, join: (id, key) => tokens.join(id, key) }),
+      createCertificate(request, identifyJoining(context), { ...signing, join: (id, key) => tokens.join(id, key) }),
   });
   secure.add(InterfaceRegistryDefinition, registryHandlers(registry, identify));
   const address = (port: number): string =>
@@ -126,7 +138,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 
   let xdsPort: number | undefined;
   if (options.xdsPort !== undefined) {
-    const plain = started.use(createServer({ onHandlerError: options.onError }));
+    const plain = started.use(createServer(limits));
     addDiscovery(plain, discovery, () => undefined);
     xdsPort = (await plain.listen(address(options.xdsPort))).port;
   }
@@ -152,6 +164,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     clients: discovery.clients(),
     workloads: registry.workloads(),
     interfaces: registry.interfaces(),
+    unanswerable: catalog.unanswerable(),
     diagnostics: sources.diagnostics,
   });
   const admin: AdminServer = started.use(
@@ -171,7 +184,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const running = started.move();
   const close = (): Promise<void> => running.disposeAsync();
-  return { tlsPort, xdsPort, adminUrl: admin.url, sources, status, close, [Symbol.asyncDispose]: close };
+  const hasNewRoot = authority.isNew;
+  return { tlsPort, xdsPort, adminUrl: admin.url, sources, hasNewRoot, status, close, [Symbol.asyncDispose]: close };
 }
 
 /** ADS for whoever `identify` knows; undefined is a client of the plaintext port. */

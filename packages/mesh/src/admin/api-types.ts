@@ -1,4 +1,5 @@
 // What travels over the admin API, as types that both ends share. JSON: no dates, no bigints, times in milliseconds since 1970.
+import type { Unanswerable } from "../catalog/catalog.ts";
 import type { ClientStatus } from "../discovery/client-status.ts";
 import type { Diagnostic } from "../model/diagnostic.ts";
 import type { Workload } from "../model/workload.ts";
@@ -18,6 +19,7 @@ export type {
   ResourceView,
   TokenRequest,
   TokenView,
+  Unanswerable,
 };
 
 /** Where one of the program's ports is. */
@@ -47,6 +49,8 @@ export interface StatusReport {
   readonly clients: readonly ClientStatus[];
   readonly workloads: readonly Workload[];
   readonly interfaces: readonly InterfaceStatus[];
+  /** What clients ask for and what leads to something that can't be answered: they get the older form, or an incomplete one. */
+  readonly unanswerable: readonly Unanswerable[];
   readonly diagnostics: readonly Diagnostic[];
 }
 

@@ -70,6 +70,7 @@ const tokenBody = z.strictObject({
   namespace: label,
   serviceAccount: label,
   labels: z.record(label, z.string().max(63)).optional(),
+  anyLabel: z.boolean().optional(),
   addresses: z.array(z.string().max(64)).max(64).optional(),
   ttlMs: z.int().positive().optional(),
   uses: z.int().positive().optional(),

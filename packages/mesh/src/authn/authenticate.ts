@@ -17,8 +17,8 @@ export interface AuthenticatorOptions {
   readonly findToken: (secretHash: string) => KnownToken | undefined;
   readonly nowMs: () => number;
   /**
-   * Whether the call asks for a certificate. A used-up token is good for nothing else, and for that only to a process that
-   * used it (its first answer was lost): who may is `useToken`'s to say. Default false.
+   * Whether the call asks for a certificate, which is the one thing that a token whose uses are counted is good for: any
+   * other call would be in without taking a use. Who may have the certificate is `useToken`'s to say. Default false.
    */
   readonly joins?: boolean;
 }
@@ -50,13 +50,11 @@ function certificateIdentity(peer: NonNullable<Credentials["peer"]>, trustDomain
   if (id.workload === undefined || id.trustDomain !== trustDomain) {
     throw new RpcError("UNAUTHENTICATED", `${id.uri} is not a workload of trust domain ${trustDomain}`);
   }
-  const bounds = certificateBounds(certificate.raw);
   return {
     spiffeId: id.uri,
     trustDomain,
     ...id.workload,
-    allowedLabels: bounds.labels,
-    allowedAddresses: bounds.addresses,
+    ...certificateBounds(certificate.raw),
     proof: { kind: "certificate", serialNumber: certificate.serialNumber },
   };
 }
@@ -73,15 +71,19 @@ function tokenIdentity(authorization: string, options: AuthenticatorOptions): Id
   }
   const problem = tokenProblem(known.record, nowMs());
   if (problem !== undefined) throw new RpcError("UNAUTHENTICATED", problem);
-  const { namespace, serviceAccount, labels, addresses, usesLeft } = known.record;
-  if (usesLeft === 0 && !joins) throw new RpcError("UNAUTHENTICATED", "the join token has no uses left");
+  const { namespace, serviceAccount, labels, anyLabel, addresses, usesLeft } = known.record;
+  if (usesLeft !== undefined && !joins) {
+    const message = "the join token's uses are counted: it is for CreateCertificate, whose answer is for this";
+    throw new RpcError("UNAUTHENTICATED", message);
+  }
   return {
     spiffeId: workloadSpiffeId(trustDomain, namespace, serviceAccount).uri,
     trustDomain,
     namespace,
     serviceAccount,
-    allowedLabels: labels,
-    allowedAddresses: addresses,
+    labels,
+    anyLabel,
+    addresses,
     proof: { kind: "token", tokenId: known.id },
   };
 }

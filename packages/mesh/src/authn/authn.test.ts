@@ -10,6 +10,8 @@ const record = (fields: Partial<TokenRecord> = {}): TokenRecord => ({
   namespace: "shop",
   serviceAccount: "cart",
   labels: { app: "cart" },
+  anyLabel: false,
+  addresses: [],
   createdMs: 0,
   expiresMs: 1000,
   ...fields,
@@ -32,7 +34,7 @@ test("a join token proves the namespace and service account it was made for", ()
   const text = mintJoinToken(rootDer, randomBytes);
   const identity = authenticate(bearer(text), authenticator(text));
   expect(identity.spiffeId).toBe("spiffe://cluster.local/ns/shop/sa/cart");
-  expect(identity.allowedLabels).toEqual({ app: "cart" });
+  expect(identity).toMatchObject({ labels: { app: "cart" }, anyLabel: false, addresses: [] });
 });
 
 test("an unknown, malformed, expired or missing token is refused", () => {
@@ -61,9 +63,17 @@ test("no text but a token's own parses as one", () => {
   fc.assert(fc.property(fc.string(), (other) => parseJoinToken(other) === undefined));
 });
 
-test("a used-up token is good only for asking again for a certificate", () => {
-  const text = mintJoinToken(rootDer, randomBytes);
-  const options = authenticator(text, { usesLeft: 0 });
-  expect(() => authenticate(bearer(text), options)).toThrow("no uses left");
-  expect(authenticate(bearer(text), { ...options, joins: true }).proof).toEqual({ kind: "token", tokenId: "t1" });
+test.each([0, 1, 100])(
+  "a token whose uses are counted, %i left, is good for asking for a certificate alone",
+  (usesLeft) => {
+    const text = mintJoinToken(rootDer, randomBytes);
+    const options = authenticator(text, { usesLeft });
+    expect(() => authenticate(bearer(text), options)).toThrow("uses are counted");
+    expect(authenticate(bearer(text), { ...options, joins: true }).proof).toEqual({ kind: "token", tokenId: "t1" });
+  },
+);
+
+test("a record from before labels were bounded allows none", () => {
+  const { labels: _, ...old } = record();
+  expect(parseTokenRecord(JSON.stringify(old))).toMatchObject({ labels: {}, anyLabel: false, addresses: [] });
 });

@@ -11,23 +11,25 @@ import type { Bounds } from "./identity.ts";
  */
 export const boundsOid = "2.25.1987305211";
 
+// What is missing allows nothing.
 const boundsSchema = z.strictObject({
-  labels: z.record(z.string(), z.string()).optional(),
-  addresses: z.array(z.string()).optional(),
+  labels: z.record(z.string(), z.string()).default({}),
+  anyLabel: z.boolean().default(false),
+  addresses: z.array(z.string()).default([]),
 });
 
 /** The extension for `bounds`; its value is JSON. */
-export function boundsExtension(bounds: Bounds): Extension {
-  const text = JSON.stringify({ labels: bounds.labels, addresses: bounds.addresses });
+export function boundsExtension({ labels, anyLabel, addresses }: Bounds): Extension {
+  const text = JSON.stringify({ labels, anyLabel, addresses });
   return new Extension(boundsOid, false, new TextEncoder().encode(text));
 }
 
 /**
- * The bounds in a certificate that was verified against our root. One without the extension allows no labels: it was
- * not signed for a workload that joined.
+ * The bounds in a certificate that was verified against our root. One without the extension allows nothing: it was not
+ * signed for a workload that joined.
  */
 export function certificateBounds(der: Uint8Array): Bounds {
   const extension = new X509Certificate(new Uint8Array(der)).getExtension(boundsOid);
-  if (extension === null) return { labels: {} };
-  return boundsSchema.parse(JSON.parse(new TextDecoder().decode(extension.value)));
+  const text = extension === null ? "{}" : new TextDecoder().decode(extension.value);
+  return boundsSchema.parse(JSON.parse(text));
 }

@@ -1,15 +1,22 @@
-/**
- * Who is calling, and what of itself it may say: always from a proof, never from what the caller claims.
- *
- * `allowedLabels` undefined allows any label; `allowedAddresses` are CIDR blocks beside the session's own address.
- */
-export interface Identity {
+/** What a proof allows beyond the name itself. Travels from the join token into every certificate that follows from it. */
+export interface Bounds {
+  /**
+   * What each of its workloads carries, whether it says so or not: a workload that could leave a label out could step out
+   * of a policy that selects by it.
+   */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Whether a workload may carry other labels besides. */
+  readonly anyLabel: boolean;
+  /** CIDR blocks that a workload's address may lie in, beside the session's own address. */
+  readonly addresses: readonly string[];
+}
+
+/** Who is calling, and what of itself it may say: always from a proof, never from what the caller claims. */
+export interface Identity extends Bounds {
   readonly spiffeId: string;
   readonly trustDomain: string;
   readonly namespace: string;
   readonly serviceAccount: string;
-  readonly allowedLabels?: Readonly<Record<string, string>> | undefined;
-  readonly allowedAddresses?: readonly string[] | undefined;
   readonly proof: Proof;
 }
 
@@ -17,9 +24,3 @@ export interface Identity {
 export type Proof =
   | { readonly kind: "token"; readonly tokenId: string }
   | { readonly kind: "certificate"; readonly serialNumber: string };
-
-/** What a proof allows beyond the name itself. Travels from the join token into every certificate that follows from it. */
-export interface Bounds {
-  readonly labels?: Readonly<Record<string, string>> | undefined;
-  readonly addresses?: readonly string[] | undefined;
-}

@@ -3,8 +3,10 @@ import { z } from "zod";
 const recordSchema = z.strictObject({
   namespace: z.string(),
   serviceAccount: z.string(),
-  labels: z.record(z.string(), z.string()).optional(),
-  addresses: z.array(z.string()).optional(),
+  // What is missing allows nothing.
+  labels: z.record(z.string(), z.string()).default({}),
+  anyLabel: z.boolean().default(false),
+  addresses: z.array(z.string()).default([]),
   createdMs: z.number(),
   expiresMs: z.number(),
   usesLeft: z.int().min(0).optional(),

@@ -10,6 +10,9 @@ const identity: Identity = {
   trustDomain: "cluster.local",
   namespace: "shop",
   serviceAccount: "app",
+  labels: {},
+  anyLabel: false,
+  addresses: [],
   proof: { kind: "token", tokenId: "t" },
 };
 

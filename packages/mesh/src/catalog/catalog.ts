@@ -68,11 +68,14 @@ export class Catalog<Audience> implements ResourceSource<Audience> {
     return view;
   }
 
-  /** Serves `next` from now on; every view gives the new answers before the first reader is told. */
-  update(next: MeshSnapshot): UpdateOutcome {
+  /**
+   * Serves `next` from now on; every view gives the new answers before the first reader is told.
+   *
+   * `keys` are those whose answers differ from the snapshot served so far, where the caller has them already.
+   */
+  update(next: MeshSnapshot, keys: ReadonlySet<MeshKey> = changedKeys(this.#mesh, next)): UpdateOutcome {
     const previous = this.#mesh;
     this.#mesh = next;
-    const keys = changedKeys(previous, next);
     const dirty = previous.settings === next.settings ? this.#readersOf(keys) : new Set(this.#entries.values());
     const toPublish = new Set(dirty);
     for (const entry of dirty) {

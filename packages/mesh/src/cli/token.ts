@@ -7,6 +7,7 @@ interface CreateFlags {
   readonly namespace: string;
   readonly serviceAccount: string;
   readonly label?: Readonly<Record<string, string>>;
+  readonly anyLabel: boolean;
   readonly address?: readonly string[];
   readonly ttl: number;
   readonly uses?: number;
@@ -33,8 +34,12 @@ function createCommand(): Command {
     .requiredOption("--namespace <namespace>", "the namespace that its processes join")
     .requiredOption("--service-account <name>", "the service account that they become")
     .addOption(
-      new Option("--label <k=v>", "labels that they may carry (repeatable, or k=v,k=v)").argParser(collectLabels),
+      new Option(
+        "--label <k=v>",
+        "labels that all of them carry, and no others unless --any-label (repeatable, or k=v,k=v)",
+      ).argParser(collectLabels),
     )
+    .option("--any-label", "they may carry whatever other labels they say", false)
     .addOption(new Option("--address <cidr...>", "where their addresses may lie, beside the one they connect from"))
     .addOption(
       new Option("--ttl <duration>", "how long it can be used to join").argParser(parseTtl).default(3_600_000, "1h"),
@@ -48,7 +53,8 @@ function createCommand(): Command {
       const created = await admin(flags.data).createToken({
         namespace: flags.namespace,
         serviceAccount: flags.serviceAccount,
-        labels: flags.label ?? {},
+        labels: flags.label,
+        anyLabel: flags.anyLabel,
         addresses: flags.address,
         ttlMs: flags.ttl,
         uses: flags.uses,
@@ -72,13 +78,12 @@ function listCommand(): Command {
       const rows = tokens.map((token) => [
         token.id,
         `${token.namespace}/${token.serviceAccount}`,
-        Object.entries(token.labels ?? {})
-          .map((pair) => pair.join("="))
-          .join(","),
+        [...Object.entries(token.labels).map((pair) => pair.join("=")), ...(token.anyLabel ? ["*"] : [])].join(","),
+        token.addresses.join(","),
         new Date(token.expiresMs).toISOString(),
         token.usesLeft === undefined ? "any" : String(token.usesLeft),
       ]);
-      process.stdout.write(table(["ID", "JOINS AS", "LABELS", "EXPIRES", "USES LEFT"], rows, "no tokens"));
+      process.stdout.write(table(["ID", "JOINS AS", "LABELS", "ADDRESSES", "EXPIRES", "USES LEFT"], rows, "no tokens"));
     });
 }
 

@@ -1,6 +1,7 @@
 import type { DiscoveryRequest } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
+import { RequestBudget } from "../authn/request-budget.ts";
 import type { TypeStatus } from "./client-status.ts";
-import { type DiscoveryLimits, type Refusal, RequestBudget } from "./limits.ts";
+import type { DiscoveryLimits, Refusal } from "./limits.ts";
 import { resourceKind } from "./resource-kinds.ts";
 import type { Resource, ResourceWatch } from "./resource-source.ts";
 import type { EncodedResponse } from "./response.ts";

@@ -1,9 +1,21 @@
-import { createServer, insecure, type Server, xdsServerCredentials } from "@weft/grpc";
-import { createHealth, type Health } from "@weft/grpc/platform";
+import {
+  createHealth,
+  createReflection,
+  createServer,
+  type Health,
+  insecure,
+  type Server,
+  xdsServerCredentials,
+} from "@weft/grpc";
 import { EchoTestServiceDefinition } from "@weft/xds-api/echo/echo";
 import { type EchoInstance, echoResponse } from "./echo-handler.ts";
 import { forwardEcho } from "./forward.ts";
 import { parseForwardRequest } from "./forward-request.ts";
+
+const reflection = createReflection(async () => {
+  const { descriptorSet } = await import("@weft/xds-api/descriptors");
+  return Buffer.from(descriptorSet, "base64");
+});
 
 export interface EchoOptions {
   readonly instance: EchoInstance;
@@ -58,4 +70,5 @@ function addEcho(server: Server, instance: EchoInstance, own: { readonly port: n
     forwardEcho: async (request, context) => await forwardEcho(parseForwardRequest(request), context.signal),
   });
   health.addTo(server);
+  reflection.addTo(server);
 }

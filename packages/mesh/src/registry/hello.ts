@@ -45,8 +45,12 @@ export function claimFor(
   if (hello.serviceAccount !== "" && hello.serviceAccount !== bounds.serviceAccount) {
     return beyond("service account", hello.serviceAccount, bounds.serviceAccount);
   }
-  const labels = labelsRefusal(hello.labels, bounds, limits);
-  if (labels !== undefined) return labels;
+  const labels = { ...hello.labels, ...bounds.labels };
+  const refusedLabel = labelsRefusal(hello.labels, bounds);
+  if (refusedLabel !== undefined) return refusedLabel;
+  if (Object.keys(labels).length > limits.labels) {
+    return refusal("WEFT0202", "", `more than ${limits.labels} labels`);
+  }
   const peer = canonicalAddress(peerAddress);
   const address = hello.address === "" ? peer : canonicalAddress(hello.address);
   if (address === undefined) {
@@ -63,7 +67,7 @@ export function claimFor(
     nodeId: hello.nodeId,
     incarnation: hello.incarnation,
     address,
-    labels: { ...hello.labels },
+    labels,
     displayName: hello.displayName,
     sdk: hello.sdk,
   };
@@ -80,14 +84,8 @@ export function canonicalAddress(text: string): string | undefined {
   return new URL(`http://[${literal}]`).hostname.slice(1, -1);
 }
 
-function labelsRefusal(
-  labels: Readonly<Record<string, string>>,
-  bounds: CredentialBounds,
-  limits: RegistryLimits,
-): Refusal | undefined {
-  const entries = Object.entries(labels);
-  if (entries.length > limits.labels) return refusal("WEFT0202", "", `more than ${limits.labels} labels`);
-  for (const [key, value] of entries) {
+function labelsRefusal(labels: Readonly<Record<string, string>>, bounds: CredentialBounds): Refusal | undefined {
+  for (const [key, value] of Object.entries(labels)) {
     if (!labelKey.test(key) || !labelValue.test(value)) {
       return refusal("WEFT0202", "", `the label ${quoted(`${key}=${value}`)} is not valid`);
     }

@@ -202,6 +202,7 @@ test("draining answers in the end when a client does not let go", async () => {
   peer.drain().exports(2);
   await peer.next("rejected");
   bench.clock.advance(drainMs);
+  expect(bench.waitedFor?.aborted).toBe(true);
   await peer.next("safeToStop");
 });
 
@@ -278,15 +279,39 @@ test.each([
   expect(bench.store.audit.latest(1)).toMatchObject([{ principal: "spiffe://cluster.local/ns/shop/sa/echo" }]);
 });
 
-test("a label that the credential does not allow is refused", async () => {
+test.each([
+  ["another value of a label that the credential gives", { app: "bank" }, false],
+  ["a label that the credential does not give", { app: "echo", tier: "gold" }, false],
+  ["another value, where other labels are free", { app: "bank", tier: "gold" }, true],
+])("a Hello with %s is refused", async (_, labels, anyLabel) => {
   using bench = new RegistryBench();
-  const peer = bench.peer({ ...bounds(), allowedLabels: { app: "echo" } }).hello("one", { labels: { app: "bank" } });
+  const peer = bench.peer({ ...bounds(), labels: { app: "echo" }, anyLabel }).hello("one", { labels });
   expect(await peer.next("rejected")).toMatchObject({ value: { code: "WEFT0201" } });
+});
+
+test("the credential's labels are the workload's, also where it leaves them out", async () => {
+  using bench = new RegistryBench();
+  const peer = bench.peer({ ...bounds(), labels: { app: "echo", version: "v1" }, anyLabel: false });
+  await peer
+    .hello("one", { labels: { app: "echo" } })
+    .exports(1)
+    .next("published");
+  expect(bench.published).toMatchObject([{ labels: { app: "echo", version: "v1" } }]);
+});
+
+test("a credential for any label adds its own to those that the workload says", async () => {
+  using bench = new RegistryBench();
+  const peer = bench.peer({ ...bounds(), labels: { app: "echo" }, anyLabel: true });
+  await peer
+    .hello("one", { labels: { tier: "gold" } })
+    .exports(1)
+    .next("published");
+  expect(bench.published).toMatchObject([{ labels: { app: "echo", tier: "gold" } }]);
 });
 
 test("an address within the credential's range is taken", async () => {
   using bench = new RegistryBench();
-  const peer = bench.peer({ ...bounds(), allowedAddresses: ["192.168.0.0/16"] });
+  const peer = bench.peer({ ...bounds(), addresses: ["192.168.0.0/16"] });
   await peer.hello("one", { address: "192.168.7.7" }).exports(1).next("published");
   expect(bench.published).toMatchObject([{ address: "192.168.7.7" }]);
 });

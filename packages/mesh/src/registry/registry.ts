@@ -21,7 +21,7 @@ export interface RegistryOptions {
   readonly hostsOf: (workload: Workload) => readonly string[];
   /** Whether `name`, said in `namespace`, is a host's: such a name is never an interface. */
   readonly resolvesAsHost: (name: string, namespace: string) => boolean;
-  /** Resolves once no client holds an endpoint of `workload` any more (rejects or hangs on when `signal` aborts). */
+  /** Resolves once no client holds an endpoint of `workload` any more. `signal` aborts when nobody waits for it any longer. */
   readonly released: (workload: Workload, signal: AbortSignal) => Promise<void>;
   /** Told of what failed with nobody there to be told: a withdrawal that the store could not keep. */
   readonly onError: (error: unknown) => void;

@@ -1,5 +1,6 @@
 import { RpcError, type StatusName } from "@weft/grpc";
 import type { Down, Exports, Up } from "@weft/xds-api/weft/registry/v1/registry";
+import { RequestBudget } from "../authn/request-budget.ts";
 import type { DiagnosticCode } from "../model/diagnostic-codes.ts";
 import { StoreError } from "../store/database.ts";
 import type { CredentialBounds } from "./credential-bounds.ts";
@@ -57,15 +58,14 @@ class Session {
   #seq: bigint | undefined;
   /** The last Exports that was taken, as a whole or in part. */
   #exports: Exports | undefined;
-  #allowance: number;
-  #allowanceAtMs: number;
+  readonly #budget: RequestBudget;
 
   constructor(registry: Registry, context: SessionContext) {
     this.#registry = registry;
     this.#context = context;
     const { clock } = registry.options;
-    this.#allowance = registry.limits.messageBurst;
-    this.#allowanceAtMs = clock.now();
+    const { messagesPerSecond, messageBurst } = registry.limits;
+    this.#budget = new RequestBudget(messagesPerSecond, messageBurst, clock.now());
     this.#helloTimer = clock.schedule(registry.limits.helloMs, () =>
       this.outbox.end(new RpcError("DEADLINE_EXCEEDED", "no Hello in time")),
     );
@@ -106,7 +106,9 @@ class Session {
     if (this.#registry.isClosed) throw new RpcError("UNAVAILABLE", "the control plane is stopping");
     for await (const { message } of requests) {
       if (this.outbox.isEnded) return;
-      this.#spend();
+      if (!this.#budget.spend(this.#registry.options.clock.now())) {
+        throw new RpcError("RESOURCE_EXHAUSTED", "too many messages on one session");
+      }
       if (message === undefined) throw new RpcError("INVALID_ARGUMENT", "a message without content");
       if (message.$case === "hello") {
         this.#hello(message.value);
@@ -180,26 +182,19 @@ class Session {
     this.#registry.drain(registration);
     const { options, limits } = this.#registry;
     const published = options.publish(this.#registry.workloads());
-    const safe = (): void => {
-      cancelTimer();
-      this.#send({ $case: "safeToStop", value: {} });
-    };
-    const cancelTimer = options.clock.schedule(limits.drainMs, safe);
+    // Whoever waits for clients stops waiting at the limit, or when nobody is there to be told any more.
+    const waiting = new AbortController();
+    const cancelTimer = options.clock.schedule(limits.drainMs, () => waiting.abort(new Error("the limit is over")));
     const { signal } = this.#closing;
-    signal.addEventListener("abort", cancelTimer, { once: true });
-    published
-      .then(() => options.released(workloadFor(registration), signal))
-      // A failure here only means that nobody can tell: then the time limit decides.
-      .then(safe, () => undefined);
-  }
-
-  #spend(): void {
-    const { messageBurst, messagesPerSecond } = this.#registry.limits;
-    const now = this.#registry.options.clock.now();
-    const earned = (Math.max(0, now - this.#allowanceAtMs) * messagesPerSecond) / 1_000;
-    this.#allowance = Math.min(messageBurst, this.#allowance + earned) - 1;
-    this.#allowanceAtMs = now;
-    if (this.#allowance < 0) throw new RpcError("RESOURCE_EXHAUSTED", "too many messages on one session");
+    signal.addEventListener("abort", () => waiting.abort(signal.reason), { once: true });
+    const released = published.then(() => options.released(workloadFor(registration), waiting.signal));
+    Promise.race([released, aborted(waiting.signal)])
+      // Where nobody can tell whether clients let go, the time limit decides.
+      .catch(() => aborted(waiting.signal))
+      .then(() => {
+        cancelTimer();
+        this.#send({ $case: "safeToStop", value: {} });
+      });
   }
 
   #reject(seq: bigint, refused: Refusal): void {
@@ -210,6 +205,13 @@ class Session {
   #send(message: NonNullable<Down["message"]>): void {
     this.outbox.push({ message });
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
 }
 
 function endFor(error: unknown): Error {

@@ -46,6 +46,14 @@ test("a token is found by the hash of its secret, with what it allows", () => {
   });
 });
 
+test("a token without labels allows none, unless it is made for any", () => {
+  const { tokens: all } = tokens();
+  expect(created(all)).toMatchObject({ labels: {}, anyLabel: false });
+  expect(created(all, { anyLabel: true })).toMatchObject({ labels: {}, anyLabel: true });
+  const both = created(all, { labels: { app: "echo" }, anyLabel: true });
+  expect(all.find(hashOf(both))?.record).toMatchObject({ labels: { app: "echo" }, anyLabel: true });
+});
+
 test("nothing that is kept has the secret", () => {
   const { store, tokens: all } = tokens();
   const made = created(all);

@@ -18,8 +18,10 @@ import type { TokenTable } from "./tokens.ts";
 export interface TokenRequest {
   readonly namespace: string;
   readonly serviceAccount: string;
-  /** The labels that its workloads may carry; undefined allows any. */
+  /** The labels that its workloads carry. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Whether they may carry others besides. Default false. */
+  readonly anyLabel?: boolean | undefined;
   /** CIDR blocks that their addresses may lie in, beside the session's own. */
   readonly addresses?: readonly string[] | undefined;
   /** Default 1 h. */
@@ -33,8 +35,9 @@ export interface TokenView {
   readonly id: string;
   readonly namespace: string;
   readonly serviceAccount: string;
-  readonly labels: Readonly<Record<string, string>> | undefined;
-  readonly addresses: readonly string[] | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly anyLabel: boolean;
+  readonly addresses: readonly string[];
   readonly createdMs: number;
   readonly expiresMs: number;
   readonly usesLeft: number | undefined;
@@ -82,14 +85,15 @@ export class JoinTokens {
     if (token === undefined) throw new Error("a minted token does not parse");
     const id = randomBytes(6).toString("hex");
     const createdMs = this.#clock.now();
-    const { namespace, serviceAccount, labels, addresses, uses } = request;
+    const { namespace, serviceAccount, uses } = request;
     const record: TokenRecord = {
       namespace,
       serviceAccount,
       createdMs,
       expiresMs: createdMs + (request.ttlMs ?? hourMs),
-      ...(labels === undefined ? {} : { labels: { ...labels } }),
-      ...(addresses === undefined ? {} : { addresses: [...addresses] }),
+      labels: { ...request.labels },
+      anyLabel: request.anyLabel ?? false,
+      addresses: [...(request.addresses ?? [])],
       ...(uses === undefined ? {} : { usesLeft: uses }),
     };
     this.#table.put({ id, secretHash: joinTokenHash(token), record: formatTokenRecord(record) });
@@ -139,8 +143,8 @@ export class JoinTokens {
 }
 
 function viewOf(id: string, record: TokenRecord): TokenView {
-  const { namespace, serviceAccount, labels, addresses, createdMs, expiresMs, usesLeft } = record;
-  return { id, namespace, serviceAccount, labels, addresses, createdMs, expiresMs, usesLeft };
+  const { namespace, serviceAccount, labels, anyLabel, addresses, createdMs, expiresMs, usesLeft } = record;
+  return { id, namespace, serviceAccount, labels, anyLabel, addresses, createdMs, expiresMs, usesLeft };
 }
 
 function problemOf({ namespace, serviceAccount, labels, addresses, ttlMs, uses }: TokenRequest): string | undefined {

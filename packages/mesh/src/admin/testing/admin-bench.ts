@@ -68,6 +68,7 @@ export class AdminBench implements AsyncDisposable {
         clients: [],
         workloads: registry.workloads(),
         interfaces: registry.interfaces(),
+        unanswerable: [],
         diagnostics: sources.diagnostics,
       }),
     };

@@ -10,8 +10,10 @@ import { Outbox } from "../outbox.ts";
 import { Registry, type RegistryOptions } from "../registry.ts";
 import { serveSession } from "../session.ts";
 
+/** A credential that allows any label and no address but the session's own. */
 export function bounds(serviceAccount = "echo", namespace = "shop"): CredentialBounds {
-  return { spiffeId: `spiffe://cluster.local/ns/${namespace}/sa/${serviceAccount}`, namespace, serviceAccount };
+  const spiffeId = `spiffe://cluster.local/ns/${namespace}/sa/${serviceAccount}`;
+  return { spiffeId, namespace, serviceAccount, labels: {}, anyLabel: true, addresses: [] };
 }
 
 export function hello(incarnation: string, fields: Partial<Hello> = {}): Hello {
@@ -128,6 +130,8 @@ export class RegistryBench implements Disposable {
   published: readonly Workload[] = [];
   /** Lets go of draining workloads. */
   release: () => void = () => undefined;
+  /** Aborts when the registry waits no longer for what `release` says. */
+  waitedFor: AbortSignal | undefined;
   store: Store;
   registry: Registry;
   #published: () => void = () => undefined;
@@ -190,10 +194,12 @@ export class RegistryBench implements Disposable {
       },
       hostsOf: ({ namespace }) => [`echo.${namespace}.svc.cluster.local`],
       resolvesAsHost: (name) => name === "echo.shop",
-      released: () =>
-        new Promise((resolve) => {
+      released: (_workload, signal) => {
+        this.waitedFor = signal;
+        return new Promise((resolve) => {
           this.release = resolve;
-        }),
+        });
+      },
       onError: (error) => this.errors.push(error),
       ...this.options,
     });
