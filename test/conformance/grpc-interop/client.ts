@@ -1,13 +1,15 @@
 // `node client.ts <stack> <port> <CA file or -> <case…>`: runs cases against a server, one after the other, each with a
 // client of its own. Prints a line of JSON per case: {"name", "error"?}.
-import { cases } from "./cases.ts";
+import { type Case, cases } from "./cases.ts";
 import type { Connect } from "./exchange.ts";
 import { within } from "./guard.ts";
+import { negativeCases } from "./negative-cases.ts";
 import { connectPromiseClient } from "./promise-client.ts";
 import type { ServerAddress } from "./server-address.ts";
 import { grpcModule, type Stack } from "./stack.ts";
 import { connectStubClient } from "./stub-client.ts";
 
+const allCases: Readonly<Record<string, Case | undefined>> = { ...cases, ...negativeCases };
 const [stack, port, caFile, ...names] = process.argv.slice(2) as [Stack, string, string, ...string[]];
 const server: ServerAddress = { port: Number(port), ...(caFile === "-" ? {} : { caFile }) };
 
@@ -19,7 +21,7 @@ async function connector(): Promise<Connect> {
 
 const connect = await connector();
 for (const name of names) {
-  const run = cases[name];
+  const run = allCases[name];
   const client = connect();
   let error: string | undefined;
   try {

@@ -1,10 +1,12 @@
-// gRPC's standard interop cases, between the promise API, the grpc-js facade, grpc-js and grpc-go, in both directions.
+// gRPC's standard interop cases, between the promise API, the grpc-js facade, grpc-js and grpc-go, in both directions; and
+// the HTTP/2 negative ones, by a server that misbehaves.
 //
 //     node --conditions=@weft/source test/conformance/grpc-interop/main.ts
 import { rmSync } from "node:fs";
 import { cases } from "./cases.ts";
 import { goPrograms } from "./go-programs.ts";
-import { type Equipment, type Pairing, type Peer, play } from "./pairing.ts";
+import { negativeNames, playNegative } from "./negative-pairing.ts";
+import { type Equipment, type Pairing, type Peer, play, type Result } from "./pairing.ts";
 import { createTlsFiles } from "./tls-files.ts";
 
 const all = Object.keys(cases);
@@ -39,18 +41,23 @@ function pairing([client, server]: (typeof pairs)[number], tls: boolean): Pairin
 let passed = 0;
 let failed = 0;
 
-async function run(pairing: Pairing, equipment: Equipment): Promise<void> {
-  const title = `${pairing.client} → ${pairing.server}${pairing.tls ? " (TLS)" : ""}`;
+/** Prints a line per case and one for all; a case without a result has failed. */
+async function report(title: string, cases: number, results: AsyncIterable<Result>): Promise<void> {
   const startedAt = performance.now();
   let good = 0;
-  for await (const { name, error } of play(pairing, equipment)) {
+  for await (const { name, error } of results) {
     console.log(error === undefined ? `ok   ${title}: ${name}` : `FAIL ${title}: ${name}: ${error}`);
     if (error === undefined) good++;
   }
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-  console.log(`     ${title}: ${good} of ${pairing.cases.length} in ${seconds} s`);
+  console.log(`     ${title}: ${good} of ${cases} in ${seconds} s`);
   passed += good;
-  failed += pairing.cases.length - good;
+  failed += cases - good;
+}
+
+function run(pairing: Pairing, equipment: Equipment): Promise<void> {
+  const title = `${pairing.client} → ${pairing.server}${pairing.tls ? " (TLS)" : ""}`;
+  return report(title, pairing.cases.length, play(pairing, equipment));
 }
 
 const tls = await createTlsFiles();
@@ -59,6 +66,9 @@ try {
   console.log(`against grpc-go ${equipment.go.version}`);
   for (const pair of pairs) await run(pairing(pair, false), equipment);
   for (const pair of tlsPairs) await run(pairing(pair, true), equipment);
+  for (const client of ["promise", "facade", "grpc-go"] as const) {
+    await report(`${client} → misbehaving server`, negativeNames.length, playNegative(client, equipment.go));
+  }
 } catch (error) {
   // What wasn't played wasn't passed.
   console.error(error instanceof Error ? error.message : error);

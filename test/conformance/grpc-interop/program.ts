@@ -58,7 +58,7 @@ async function stop(child: ChildProcessByStdio<Writable, Readable, null>): Promi
 export interface Finished {
   readonly succeeded: boolean;
   readonly stdout: string;
-  /** Its last words; what a failure is reported with. */
+  /** The telling line of what it wrote to stderr; what a failure is reported with. */
   readonly complaint: string;
 }
 
@@ -82,10 +82,11 @@ export async function runProgram(command: Command, limitMs: number): Promise<Fin
   }, limitMs);
   const [status] = (await closed) as [number | null];
   clearTimeout(timer);
-  const last = stderr.trim().split("\n").at(-1) ?? "";
+  const lines = stderr.trim().split("\n");
+  const telling = lines.find((line) => /Error: |FATAL/.test(line)) ?? lines.at(-1) ?? "";
   return {
     succeeded: status === 0,
     stdout,
-    complaint: timedOut ? `no end within ${limitMs / 1000} s` : last || `ended with status ${status}`,
+    complaint: timedOut ? `no end within ${limitMs / 1000} s` : telling || `ended with status ${status}`,
   };
 }
