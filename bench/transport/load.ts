@@ -31,9 +31,9 @@ function keepCalling(caller: Caller, recorder: Recorder, loop: { readonly over: 
 
 const mostOpen = 200_000;
 
-/** Warms `caller` and its server with 32 calls in flight: an open loop would find a cold pair overloaded and measure its queue. */
+/** Warms `caller` and its server with 256 calls in flight: an open loop would find a cold pair overloaded and measure its queue. */
 export async function warmUp(caller: Caller, recorder: Recorder, ms: number): Promise<void> {
-  const stop = closedLoop([caller], 32, recorder);
+  const stop = closedLoop([caller], 256, recorder);
   await new Promise((resolve) => setTimeout(resolve, ms));
   stop();
 }
@@ -41,7 +41,7 @@ export async function warmUp(caller: Caller, recorder: Recorder, ms: number): Pr
 /**
  * Poisson arrivals at `perSecond`, however many are still open; latency counts from the intended time.
  *
- * What is due is sent at each timer and at each reply, as Go's scheduler looks at its timers whenever it runs: spinning
+ * What is due is sent at each timer and in each turn that brings replies, as Go's scheduler looks at its timers whenever it runs: spinning
  * would be more exact, and its CPU would be charged to the calls.
  */
 export function openLoop(caller: Caller, perSecond: number, recorder: Recorder): void {
@@ -61,7 +61,7 @@ export function openLoop(caller: Caller, perSecond: number, recorder: Recorder):
     caller.call(() => {
       open--;
       recorder.add(intendedAtMs);
-      sendDue();
+      sendOncePerTurn();
     }, fail);
   };
   const sendDue = (): void => {
@@ -70,6 +70,17 @@ export function openLoop(caller: Caller, perSecond: number, recorder: Recorder):
       send(dueAtMs);
       dueAtMs += nextGapMs();
     }
+  };
+  let hasSent = false;
+  const beginTurn = () => {
+    hasSent = false;
+  };
+  /** A burst of replies that each send more would keep the sockets from being read. */
+  const sendOncePerTurn = (): void => {
+    if (hasSent) return;
+    hasSent = true;
+    setImmediate(beginTurn);
+    sendDue();
   };
   setInterval(sendDue, 1);
 }

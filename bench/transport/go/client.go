@@ -143,7 +143,7 @@ func connections(o order) []*caller {
 // It begins on a warm pair: a cold one would be overloaded, and its queue would be measured.
 func openLoop(o order) {
 	c := connect(o)
-	stop := closedLoop([]*caller{c}, 32, newRecorder(32))
+	stop := closedLoop([]*caller{c}, 256, newRecorder(256))
 	time.Sleep(time.Duration(o.WarmupMs) * time.Millisecond)
 	stop()
 	r := newRecorder(1)
