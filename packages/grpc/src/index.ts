@@ -40,5 +40,14 @@ export type { ServiceDefinition } from "./rpc/service-definition.ts";
 export { Status, type StatusName } from "./rpc/status.ts";
 export type { MethodHandler, ServiceHandlers } from "./server/handlers.ts";
 export type { ListeningAddress, Server } from "./server/server.ts";
+export { createHealth, type Health, type HealthStatus } from "./services/health.ts";
+export {
+  createReflection,
+  type DescriptorSource,
+  type GrpcJsDescriptors,
+  type LoadedDescriptors,
+  type Reflection,
+} from "./services/reflection.ts";
+export type { ServiceHost } from "./services/service-host.ts";
 export type { ConnectivityState } from "./subchannel/connectivity-state.ts";
 export { createServer, type MeshServerOptions as ServerOptions } from "./xds-wiring.ts";

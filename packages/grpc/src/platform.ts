@@ -38,5 +38,4 @@ export {
   type ListeningPolicy,
   type ListeningPolicyFactory,
 } from "./server/listening-policy.ts";
-export { createHealth, type Health, type HealthStatus } from "./services/health.ts";
 export { Backoff } from "./subchannel/backoff.ts";
