@@ -1,21 +1,23 @@
 // HPACK decoding (RFC 7541). Over 300 lines because the byte-level readers share one cursor.
 //
-// Three memories make repeated blocks cheap, each bounded: runs of indexed fields that blocks start with (or consist of); names spelled out; and,
-// for each place in the tables, the last value spelled out there (a token that comes with every call is compared, not decoded).
+// Two memories make repeated blocks cheap, each bounded: runs of indexed fields that blocks start with (or consist of), and the last
+// strings spelled out (`SeenTexts`).
 import { NameKind, nameKindOf } from "../field-rules.ts";
 import { FieldSection } from "./field-section.ts";
 import { decodeHuffman } from "./huffman.ts";
+import { ReceivedTable } from "./received-table.ts";
+import { SeenTexts } from "./seen-texts.ts";
 import { staticLength, staticTable } from "./static-table.ts";
 
 const cachedRunBytes = 32;
 const cachedRuns = 16;
-const memoBytes = 16 * 1024;
-const memoNameBytes = 64;
-// memo slots: static names, places of the dynamic table, names spelled out
-const dynamicSlots = 64;
-const dynamicSlotCount = 64;
-const literalSlots = dynamicSlots + dynamicSlotCount;
-const literalSlotCount = 32;
+const seenNameBytes = 64;
+// places of seen texts: values of static names, of the dynamic table's entries, of names spelled out; these names
+const dynamicPlaces = 64;
+const dynamicPlaceCount = 64;
+const literalPlaces = dynamicPlaces + dynamicPlaceCount;
+const literalPlaceCount = 32;
+const namePlaces = literalPlaces + literalPlaceCount;
 
 const staticKinds = new Uint8Array(staticLength + 1);
 for (let i = 1; i <= staticLength; i += 1) staticKinds[i] = nameKindOf(staticTable[i * 2 - 2] as string);
@@ -27,35 +29,13 @@ badOctets[0x7f] = 1;
 
 const noBytes = Buffer.allocUnsafeSlow(0);
 
-class Memo {
-  raw: Buffer = noBytes;
-  length = -1;
-  isHuffman = false;
-  text = "";
-  /** Of a value: whether it may be carried. */
-  isValid = true;
-  /** Of a name. */
-  kind = 0;
-  misses = 0;
+const noRun = new Uint8Array(0);
 
-  matches(bytes: Buffer, start: number, length: number, isHuffman: boolean): boolean {
-    if (this.length !== length || this.isHuffman !== isHuffman) return false;
-    const { raw } = this;
-    if (length > 96) return bytes.compare(raw, 0, length, start, start + length) === 0;
-    for (let i = 0; i < length; i += 1) if (raw[i] !== bytes[start + i]) return false;
-    return true;
-  }
-
-  keep(bytes: Buffer, start: number, length: number, isHuffman: boolean): void {
-    if (this.raw.length < length) this.raw = Buffer.allocUnsafeSlow(length + 16);
-    bytes.copy(this.raw, 0, start, start + length);
-    this.length = length;
-    this.isHuffman = isHuffman;
-  }
-}
+// One process decodes one block at a time: Huffman code is undone in a buffer that all connections share.
+let scratch: Buffer = Buffer.allocUnsafeSlow(512);
 
 class CachedRun {
-  readonly bytes = new Uint8Array(cachedRunBytes);
+  bytes = noRun;
   length = 0;
   hash = 0;
   generation = -1;
@@ -75,25 +55,11 @@ export class HpackDecoder {
   #nameText = "";
   #nameKind = 0;
 
-  // the dynamic table: a ring; entry n (in order of insertion) is at n & mask
-  #names: string[] = [];
-  #values: string[] = [];
-  #kinds: number[] = [];
-  #mask = -1;
-  #inserted = 0;
-  #count = 0;
-  /** Grows with every change of the table: what was decoded under another one may mean something else now. */
-  #generation = 0;
-  #tableBytes = 0;
-  #maxTableBytes = 4096;
+  readonly #table = new ReceivedTable();
+  readonly #seen = new SeenTexts();
   #allowedTableBytes = 4096;
   #resizes = 0;
-
-  #memos: (Memo | undefined)[] = [];
-  #nameMemos: (Memo | undefined)[] = [];
-  #runs: (CachedRun | undefined)[] = [];
-  #memoBudget = memoBytes;
-  #scratch: Buffer | undefined;
+  #runs: (CachedRun | undefined)[] | undefined;
 
   constructor(maxListBytes: number) {
     this.#maxListBytes = maxListBytes;
@@ -111,11 +77,19 @@ export class HpackDecoder {
    */
   decode(bytes: Buffer, start: number, end: number): FieldSection | undefined {
     this.#bytes = bytes;
+    const section = this.#decode(start, end);
+    // the receive buffer is not ours to keep alive
+    this.#bytes = noBytes;
+    return section;
+  }
+
+  #decode(start: number, end: number): FieldSection | undefined {
+    const bytes = this.#bytes;
     this.#at = start;
     this.#end = end;
     this.problem = "";
     const section = this.#section;
-    if (this.#maxTableBytes > this.#allowedTableBytes) {
+    if (this.#table.maxBytes > this.#allowedTableBytes) {
       section.reset();
       return this.#decodeFields(section, false);
     }
@@ -146,8 +120,9 @@ export class HpackDecoder {
   /** What a run of `length` indexed fields at `start` stands for, if it was decoded twice before under this table. */
   #knownRun(hash: number, start: number, length: number): FieldSection | undefined {
     const index = (hash ^ (hash >>> 8)) & (cachedRuns - 1);
+    this.#runs ??= new Array(cachedRuns).fill(undefined);
     let run = this.#runs[index];
-    const generation = this.#generation;
+    const { generation } = this.#table;
     if (run === undefined) {
       run = new CachedRun();
       this.#runs[index] = run;
@@ -162,6 +137,7 @@ export class HpackDecoder {
     if (run.section !== undefined) return sameBytes(run.bytes, this.#bytes, start, length) ? run.section : undefined;
     // a second time: worth keeping
     const section = new FieldSection(this.#maxListBytes);
+    run.bytes = new Uint8Array(length);
     for (let i = 0; i < length; i += 1) {
       const byte = this.#bytes[start + i] as number;
       run.bytes[i] = byte;
@@ -184,7 +160,7 @@ export class HpackDecoder {
       }
       if (!sawField) {
         sawField = true;
-        if (this.#maxTableBytes > this.#allowedTableBytes)
+        if (this.#table.maxBytes > this.#allowedTableBytes)
           return this.#fail("the smaller table size was not confirmed");
       }
       if (first >= 0x80) {
@@ -227,9 +203,7 @@ export class HpackDecoder {
       this.problem = "bad table size update";
       return false;
     }
-    this.#maxTableBytes = size;
-    this.#generation += 1;
-    this.#evict(0);
+    this.#table.resize(size);
     return true;
   }
 
@@ -242,13 +216,13 @@ export class HpackDecoder {
       );
       return true;
     }
-    const age = index - staticLength;
-    if (index <= 0 || age > this.#count) {
+    const table = this.#table;
+    const at = table.place(index - staticLength);
+    if (at < 0) {
       this.problem = `no table entry ${index}`;
       return false;
     }
-    const at = (this.#inserted - age) & this.#mask;
-    section.add(this.#names[at] as string, this.#values[at] as string, this.#kinds[at] as number);
+    section.add(table.names[at] as string, table.values[at] as string, table.kinds[at] as number);
     return true;
   }
 
@@ -256,39 +230,40 @@ export class HpackDecoder {
     if (index < 0) return false;
     let name: string;
     let kind: number;
-    let slot: number;
+    let place: number;
     if (index === 0) {
-      slot = this.#literalName();
-      if (slot < 0) return false;
+      place = this.#literalName();
+      if (place < 0) return false;
       name = this.#nameText;
       kind = this.#nameKind;
-      slot += literalSlots;
+      place += literalPlaces;
     } else if (index <= staticLength) {
       name = staticTable[index * 2 - 2] as string;
       kind = staticKinds[index] as number;
-      slot = index;
+      place = index;
     } else {
+      const table = this.#table;
       const age = index - staticLength;
-      if (age > this.#count) {
+      const at = table.place(age);
+      if (at < 0) {
         this.problem = `no table entry ${index}`;
         return false;
       }
-      const at = (this.#inserted - age) & this.#mask;
-      name = this.#names[at] as string;
+      name = table.names[at] as string;
       // the entry's kind may be that of its bad value; the name's own is what counts here
-      kind = this.#kinds[at] as number;
+      kind = table.kinds[at] as number;
       if (kind === NameKind.forbidden) kind = nameKindOf(name);
-      slot = dynamicSlots + ((this.#inserted - age) & (dynamicSlotCount - 1));
+      place = dynamicPlaces + (table.ordinal(age) & (dynamicPlaceCount - 1));
     }
-    const value = this.#value(slot);
+    const value = this.#value(place);
     if (value === undefined) return false;
     const judged = this.#valueIsValid ? kind : NameKind.forbidden;
-    if (isIndexed) this.#insert(name, value, judged);
+    if (isIndexed) this.#table.insert(name, value, judged);
     section.add(name, value, judged);
     return true;
   }
 
-  /** Reads a name spelled out into `#nameText` and `#nameKind`; returns its memo's slot, -1 when it is broken. */
+  /** Reads a name spelled out into `#nameText` and `#nameKind`; returns its place among names spelled out, -1 when it is broken. */
   #literalName(): number {
     const prefix = this.#bytes[this.#at] as number;
     const isHuffman = this.#at < this.#end && prefix >= 0x80;
@@ -300,36 +275,31 @@ export class HpackDecoder {
     }
     const bytes = this.#bytes;
     this.#at = start + length;
-    let slot = length;
+    let place = length;
     if (length > 0) {
-      slot = Math.imul(slot, 31) + (bytes[start] as number);
-      slot = Math.imul(slot, 31) + (bytes[start + (length >> 1)] as number);
-      slot = Math.imul(slot, 31) + (bytes[start + length - 1] as number);
+      place = Math.imul(place, 31) + (bytes[start] as number);
+      place = Math.imul(place, 31) + (bytes[start + (length >> 1)] as number);
+      place = Math.imul(place, 31) + (bytes[start + length - 1] as number);
     }
-    slot = (slot ^ (slot >> 5)) & (literalSlotCount - 1);
-    let memo = this.#nameMemos[slot];
-    if (memo === undefined) {
-      memo = new Memo();
-      this.#nameMemos[slot] = memo;
-    }
-    if (!memo.matches(bytes, start, length, isHuffman)) {
+    place = (place ^ (place >> 5)) & (literalPlaceCount - 1);
+    const seen = this.#seen.at(namePlaces + place);
+    if (!this.#seen.matches(seen, bytes, start, length, isHuffman)) {
       const text = this.#text(start, length, isHuffman);
       if (text === undefined) return -1;
       this.#nameText = text;
       this.#nameKind = nameKindOf(text);
-      if (length <= memoNameBytes) {
-        memo.keep(bytes, start, length, isHuffman);
-        memo.text = text;
-        memo.kind = this.#nameKind;
+      if (length <= seenNameBytes && this.#seen.keep(seen, bytes, start, length, isHuffman)) {
+        seen.text = text;
+        seen.kind = this.#nameKind;
       }
     } else {
-      this.#nameText = memo.text;
-      this.#nameKind = memo.kind;
+      this.#nameText = seen.text;
+      this.#nameKind = seen.kind;
     }
-    return slot;
+    return place;
   }
 
-  #value(slot: number): string | undefined {
+  #value(place: number): string | undefined {
     const prefix = this.#bytes[this.#at] as number;
     const isHuffman = this.#at < this.#end && prefix >= 0x80;
     const length = this.#at < this.#end ? this.#integer(prefix & 0x7f, 0x7f) : -1;
@@ -338,27 +308,22 @@ export class HpackDecoder {
     this.#at = start + length;
     this.#valueIsValid = true;
     if (length === 0) return "";
-    let memo = this.#memos[slot];
-    if (memo === undefined) {
-      memo = new Memo();
-      this.#memos[slot] = memo;
-    }
-    if (memo.matches(this.#bytes, start, length, isHuffman)) {
-      memo.misses = 0;
-      this.#valueIsValid = memo.isValid;
-      return memo.text;
+    const seen = this.#seen.at(place);
+    if (this.#seen.matches(seen, this.#bytes, start, length, isHuffman)) {
+      seen.misses = 0;
+      this.#valueIsValid = seen.isValid;
+      return seen.text;
     }
     const text = this.#text(start, length, isHuffman);
     if (text === undefined) return undefined;
     const isValid = this.#judge(text.length, start, isHuffman);
     this.#valueIsValid = isValid;
     // values that never come twice (ids) are not worth keeping; look again now and then
-    memo.misses += 1;
-    if (length <= this.#memoBudget && (memo.misses <= 8 || (memo.misses & 63) === 0)) {
-      this.#memoBudget -= Math.max(0, length - memo.raw.length);
-      memo.keep(this.#bytes, start, length, isHuffman);
-      memo.text = text;
-      memo.isValid = isValid;
+    seen.misses += 1;
+    if (seen.misses > 8 && (seen.misses & 63) !== 0) return text;
+    if (this.#seen.keep(seen, this.#bytes, start, length, isHuffman)) {
+      seen.text = text;
+      seen.isValid = isValid;
     }
     return text;
   }
@@ -367,11 +332,7 @@ export class HpackDecoder {
   #text(start: number, length: number, isHuffman: boolean): string | undefined {
     if (!isHuffman)
       return length > 6 ? this.#bytes.toString("latin1", start, start + length) : this.#shortText(start, length);
-    let scratch = this.#scratch;
-    if (scratch === undefined || scratch.length < length * 2) {
-      scratch = Buffer.allocUnsafeSlow(Math.max(256, length * 2));
-      this.#scratch = scratch;
-    }
+    if (scratch.length < length * 2) scratch = Buffer.allocUnsafeSlow(length * 2);
     const size = decodeHuffman(this.#bytes, start, start + length, scratch);
     return size < 0 ? this.#fail("broken Huffman code") : scratch.toString("latin1", 0, size);
   }
@@ -384,55 +345,13 @@ export class HpackDecoder {
   }
 
   #judge(size: number, start: number, isHuffman: boolean): boolean {
-    const bytes = isHuffman ? (this.#scratch as Buffer) : this.#bytes;
+    const bytes = isHuffman ? scratch : this.#bytes;
     const from = isHuffman ? 0 : start;
     let bad = 0;
     for (let i = from; i < from + size; i += 1) bad |= badOctets[bytes[i] as number] as number;
     const first = bytes[from] as number;
     const last = bytes[from + size - 1] as number;
     return size === 0 || (bad === 0 && first !== 0x20 && first !== 0x09 && last !== 0x20 && last !== 0x09);
-  }
-
-  #insert(name: string, value: string, kind: number): void {
-    const bytes = name.length + value.length + 32;
-    this.#generation += 1;
-    this.#evict(bytes);
-    if (bytes > this.#maxTableBytes) return;
-    if (this.#count > this.#mask) this.#grow();
-    const at = this.#inserted & this.#mask;
-    this.#names[at] = name;
-    this.#values[at] = value;
-    this.#kinds[at] = kind;
-    this.#inserted += 1;
-    this.#count += 1;
-    this.#tableBytes += bytes;
-  }
-
-  /** Makes room for `bytes`; the whole table goes when they don't fit at all (RFC 7541 §4.4). */
-  #evict(bytes: number): void {
-    while (this.#count > 0 && this.#tableBytes + bytes > this.#maxTableBytes) {
-      const at = (this.#inserted - this.#count) & this.#mask;
-      this.#tableBytes -= (this.#names[at] as string).length + (this.#values[at] as string).length + 32;
-      this.#names[at] = "";
-      this.#values[at] = "";
-      this.#count -= 1;
-    }
-  }
-
-  #grow(): void {
-    const mask = this.#mask < 0 ? 15 : this.#mask * 2 + 1;
-    const names: string[] = new Array(mask + 1).fill("");
-    const values: string[] = new Array(mask + 1).fill("");
-    const kinds: number[] = new Array(mask + 1).fill(0);
-    for (let n = this.#inserted - this.#count; n < this.#inserted; n += 1) {
-      names[n & mask] = this.#names[n & this.#mask] as string;
-      values[n & mask] = this.#values[n & this.#mask] as string;
-      kinds[n & mask] = this.#kinds[n & this.#mask] as number;
-    }
-    this.#names = names;
-    this.#values = values;
-    this.#kinds = kinds;
-    this.#mask = mask;
   }
 }
 
