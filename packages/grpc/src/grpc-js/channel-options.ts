@@ -1,33 +1,52 @@
-import type { ChannelOptions as GrpcJsChannelOptions } from "@grpc/grpc-js";
+import type { compressionAlgorithms, ChannelOptions as GrpcJsChannelOptions } from "@grpc/grpc-js";
 import type { ChannelOptions } from "../channel/channel-options.ts";
+import type { MessageEncoding } from "../rpc/compression.ts";
 
 /** Options that change what calls do and that this channel doesn't have: refused, since ignoring them would be found in production. */
-const unsupported: readonly (keyof GrpcJsChannelOptions)[] = [
-  "grpc.service_config",
-  "grpc.max_send_message_length",
-  "grpc.default_compression_algorithm",
-  "grpc.http_connect_target",
-];
+const unsupported: readonly (keyof GrpcJsChannelOptions)[] = ["grpc.http_connect_target", "grpc.http_connect_creds"];
 
-/** What grpc-js's channel options mean here, but for credentials; throws for those that aren't supported. */
+/** What grpc-js's channel options mean here, but for credentials; throws for those that aren't supported. Others that grpc-js ignores are ignored. */
 export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
   for (const name of unsupported) {
-    const value: unknown = options[name];
-    if (value !== undefined && value !== -1 && value !== 0) {
+    if (options[name] !== undefined) {
       throw new TypeError(`the channel option "${name}" is not supported by @weft/grpc`);
     }
   }
-  const maxReceive = options["grpc.max_receive_message_length"];
   const agents = [options["grpc.primary_user_agent"], options["grpc.secondary_user_agent"]].filter((part) => part);
+  const retries = options["grpc.enable_retries"];
   return defined({
     authority: options["grpc.default_authority"],
-    maxReceiveMessageBytes: maxReceive === -1 ? unlimited : maxReceive,
+    maxReceiveMessageBytes: messageLimit(options["grpc.max_receive_message_length"]),
+    maxSendMessageBytes: messageLimit(options["grpc.max_send_message_length"]),
+    compression: compression(options["grpc.default_compression_algorithm"]),
+    serviceConfig: options["grpc.service_config"],
+    retries: retries === undefined ? undefined : retries !== 0,
+    callRetryBufferBytes: options["grpc.per_rpc_retry_buffer_size"],
+    retryBufferBytes: options["grpc.retry_buffer_size"],
+    idleTimeoutMs: options["grpc.client_idle_timeout_ms"],
     keepalive: keepalive(options),
     userAgent: agents.length === 0 ? undefined : agents.join(" "),
     initialBackoffMs: options["grpc.initial_reconnect_backoff_ms"],
     maxBackoffMs: options["grpc.max_reconnect_backoff_ms"],
   });
 }
+
+/** A message length of grpc-js, where -1 means any. */
+export function messageLimit(bytes: number | undefined): number | undefined {
+  return bytes === -1 ? unlimited : bytes;
+}
+
+/** `grpc.default_compression_algorithm` by name; throws for a number that names none. */
+export function compression(algorithm: compressionAlgorithms | undefined): MessageEncoding | undefined {
+  if (algorithm === undefined) return undefined;
+  const encoding = encodings[algorithm];
+  if (encoding === undefined) {
+    throw new TypeError(`"grpc.default_compression_algorithm" is one of 0, 1 and 2, not ${String(algorithm)}`);
+  }
+  return encoding;
+}
+
+const encodings: readonly (MessageEncoding | undefined)[] = ["identity", "deflate", "gzip"];
 
 function keepalive(options: GrpcJsChannelOptions): ChannelOptions["keepalive"] {
   const timeMs = options["grpc.keepalive_time_ms"];
@@ -37,9 +56,11 @@ function keepalive(options: GrpcJsChannelOptions): ChannelOptions["keepalive"] {
   return { timeMs, withoutCalls, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
 }
 
-type Defined<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
+/** `T` without its undefined values. */
+export type Defined<T> = { [Name in keyof T]?: Exclude<T[Name], undefined> };
 
-function defined<T extends object>(values: T): Defined<T> {
+/** `values` without those that are undefined. */
+export function defined<T extends object>(values: T): Defined<T> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
 }
 

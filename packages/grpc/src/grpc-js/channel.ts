@@ -116,10 +116,12 @@ export class Channel implements ChannelInterface {
   #head(method: string, host: string | null | undefined): CallHead {
     if (host === undefined || host === null || host === this.#channel.authority) return this.#channel.callHead(method);
     const key = `${host} ${method}`;
+    // A service config may come and go.
+    const { settings } = this.#channel.callHead(method);
     let head = this.#hosts.get(key);
-    if (head === undefined) {
+    if (head?.settings !== settings) {
       if (this.#hosts.size >= mostHosts) this.#hosts.clear();
-      head = new CallHead(method, host, this.#userAgent);
+      head = new CallHead(method, host, this.#userAgent, settings);
       this.#hosts.set(key, head);
     }
     return head;

@@ -10,8 +10,10 @@ import type { Channel } from "../channel/channel.ts";
 import type { HeaderList } from "../http2/headers.ts";
 import type { CallHead } from "../rpc/call-head.ts";
 import type { CallListener, ClientCall } from "../rpc/client-call.ts";
+import type { MessageEncoding } from "../rpc/compression.ts";
 import { statusName } from "../rpc/status.ts";
 import { grpcJsMetadata, wireMetadata } from "./wire-metadata.ts";
+import { mayCompress } from "./write-flags.ts";
 
 type GrpcJsCall = ReturnType<ChannelInterface["createCall"]>;
 type MessageContext = Parameters<GrpcJsCall["sendMessageWithContext"]>[0];
@@ -71,6 +73,8 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
 
   /** What was asked for before the call could start. */
   #unsent: Buffer[] = [];
+  /** Those of them that go out as they are. */
+  #unsentPlain: Set<Buffer> | undefined;
   #halfClosed = false;
   #waitsForCredentials = false;
   readonly #writeCallbacks: (() => void)[] = [];
@@ -105,13 +109,17 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
     else void this.#addCredentials(this.#credentials, metadata);
   }
 
-  sendMessageWithContext({ callback }: MessageContext, message: Buffer): void {
+  sendMessageWithContext({ callback, flags }: MessageContext, message: Buffer): void {
     const done = callback === undefined ? undefined : () => callback();
-    if (this.#isOver || this.#call?.sendMessage(message) === true) {
+    const compress = mayCompress(flags);
+    if (this.#isOver || this.#call?.sendMessage(message, compress) === true) {
       if (done !== undefined) process.nextTick(done);
       return;
     }
-    if (this.#call === undefined) this.#unsent.push(message);
+    if (this.#call === undefined) {
+      this.#unsent.push(message);
+      if (!compress) this.#unsentPlain = (this.#unsentPlain ?? new Set()).add(message);
+    }
     if (done !== undefined) this.#writeCallbacks.push(done);
   }
 
@@ -144,30 +152,35 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
     return this.#callNumber;
   }
 
-  /** Not known to calls yet: null, as grpc-js says of a call without a connection. */
+  /** Null until a connection was chosen, as grpc-js says it. */
   getAuthContext(): AuthContext {
-    return null;
+    if (this.#call?.peer === undefined) return null;
+    const { tlsPeer } = this.#call;
+    if (tlsPeer === undefined) return {};
+    return { transportSecurityType: "ssl", sslPeerCertificate: tlsPeer.certificate.toLegacyObject() };
   }
 
   /** Starts the real call, unless it has started, must wait for its credentials, or is over. */
   begin(): void {
     if (this.#call !== undefined || this.#isOver || this.#waitsForCredentials || this.#metadata === undefined) return;
     const { channel, head } = this.#target;
+    const unsent = this.#unsent;
+    const plain = this.#unsentPlain;
+    this.#unsent = [];
+    const single = this.#halfClosed && unsent.length === 1 ? unsent[0] : undefined;
     const options = {
       metadata: wireMetadata(this.#metadata),
       deadline: this.#deadline,
       waitForReady: this.#metadata.getOptions().waitForReady,
+      compression: single !== undefined && plain !== undefined ? identity : undefined,
     };
-    const unsent = this.#unsent;
-    this.#unsent = [];
-    const single = this.#halfClosed && unsent.length === 1 ? unsent[0] : undefined;
     const call = channel.startCall(head, options, this, single);
     // It may have ended within.
     if (this.#isOver) return;
     this.#call = call;
     let isWritable = true;
     if (single === undefined) {
-      for (const message of unsent) isWritable = call.sendMessage(message);
+      for (const message of unsent) isWritable = call.sendMessage(message, plain?.has(message) !== true);
       if (this.#halfClosed) call.halfClose();
     }
     if (isWritable) this.onWritable();
@@ -251,6 +264,7 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
 }
 
 const nothing: HeaderList = [];
+const identity: MessageEncoding = "identity";
 
 function beginCall(call: SurfaceClientCall): void {
   call.begin();

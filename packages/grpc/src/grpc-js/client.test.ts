@@ -238,12 +238,6 @@ test("a moved import gives clients our channel", async () => {
   stub.close();
 });
 
-test("an option that isn't supported is refused by name", () => {
-  expect(() => weftClient("127.0.0.1:1", { "grpc.default_compression_algorithm": 2 })).toThrow(
-    'the channel option "grpc.default_compression_algorithm" is not supported',
-  );
-});
-
 function ignore(): void {
   // Never answers.
 }

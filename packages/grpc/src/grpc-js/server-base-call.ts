@@ -28,6 +28,7 @@ export class ServerBaseCall implements ServerInterceptingCallInterface {
   #halfClosed = false;
   #halfCloseTold = false;
   #headersSent = false;
+  #compressesNext = true;
   #afterWrite: (() => void) | undefined;
 
   constructor(call: ServerCall, format: MessageFormat) {
@@ -61,8 +62,13 @@ export class ServerBaseCall implements ServerInterceptingCallInterface {
       return;
     }
     this.#headersSent = true;
-    if (this.#call.sendMessage(bytes)) callback();
+    if (this.#call.sendMessage(bytes, this.#compressesNext)) callback();
     else this.#afterWrite = callback;
+  }
+
+  /** The next message goes out as it is: a handler said `NoCompress`. */
+  exemptNextMessage(): void {
+    this.#compressesNext = false;
   }
 
   sendStatus(status: ServerStatus): void {

@@ -19,9 +19,15 @@ export function serverCredentials(credentials: ServerCredentials): OurServerCred
   return { kind: "xds", fallback: plainServerCredentials(credentials.fallback) };
 }
 
-/** grpc-js's own server credentials as ours. Certificates that a provider swaps are used by the handshakes that follow. */
+/**
+ * grpc-js's own server credentials as ours. Certificates that a provider swaps are used by the handshakes that follow.
+ * Throws for several key pairs, and for what isn't PEM.
+ */
 export function plainServerCredentials(credentials: ServerCredentials): PlainServerCredentials {
   if (!credentials._isSecure()) return { kind: "insecure" };
+  // What can't be used fails here, before anything listens, and not at each handshake. A provider may have none yet.
+  const options = credentials._getSecureContextOptions();
+  if (options !== null) materialOf(options);
   return { kind: "tls", tls: tlsServerSettings(credentials) };
 }
 
@@ -36,7 +42,10 @@ function tlsServerSettings(credentials: ServerCredentials): TlsServerSettings {
   if (requestCert !== true) return { identity, clients: { kind: "anonymous" } };
   const require = rejectUnauthorized !== false;
   // grpc-js asks for a chain to its roots and nothing more.
-  return { identity, clients: { kind: "certificate", require, trust: identity, verify: { kind: "chain" } } };
+  // Without roots of its own grpc-js leaves clients to those that Node ships.
+  const hasRoots = pems(credentials._getSecureContextOptions()?.ca).length > 0;
+  const trust = hasRoots || credentials._getSecureContextOptions() === null ? identity : "system";
+  return { identity, clients: { kind: "certificate", require, trust, verify: { kind: "chain" } } };
 }
 
 /** Reads the credentials' current material at each handshake; parses it once per swap. */

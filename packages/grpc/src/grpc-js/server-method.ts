@@ -13,6 +13,7 @@ import {
 import type { ServerCall, ServerMethod } from "../rpc/server-call.ts";
 import { ServerBaseCall } from "./server-base-call.ts";
 import { type HandlerError, StreamSurfaceCall, statusOfError, UnarySurfaceCall } from "./server-surface.ts";
+import { mayCompress } from "./write-flags.ts";
 
 /** The kinds of handlers by grpc-js's names. */
 export type HandlerType = "unary" | "clientStream" | "serverStream" | "bidi";
@@ -59,8 +60,8 @@ export class SurfaceMethod implements ServerMethod {
     call.state = base;
     let outermost: ServerInterceptingCallInterface = base;
     for (const intercept of this.#interceptors) outermost = intercept(this.#definition, outermost);
-    if (this.#definition.requestStream) startStreaming(outermost, this.#registered);
-    else startSingle(outermost, this.#registered);
+    if (this.#definition.requestStream) startStreaming(outermost, base, this.#registered);
+    else startSingle(outermost, base, this.#registered);
   }
 
   onMessage(call: ServerCall, message: Buffer): void {
@@ -85,7 +86,7 @@ function baseOf(call: ServerCall): ServerBaseCall {
 }
 
 /** Unary and server streaming: the handler runs when its one request and the half close are here. */
-function startSingle(call: ServerInterceptingCallInterface, registered: RegisteredHandler): void {
+function startSingle(call: ServerInterceptingCallInterface, base: ServerBaseCall, registered: RegisteredHandler): void {
   const { path, type } = registered;
   let metadata = new Metadata();
   let request: unknown;
@@ -111,7 +112,7 @@ function startSingle(call: ServerInterceptingCallInterface, registered: Register
         type === "unary"
           ? new UnarySurfaceCall(path, call, metadata, request)
           : new StreamSurfaceCall(path, call, metadata, request, false);
-      runHandler(call, registered, surface);
+      runHandler(call, base, registered, surface);
     },
     onCancel() {
       if (surface !== undefined) tellCancelled(surface);
@@ -120,12 +121,16 @@ function startSingle(call: ServerInterceptingCallInterface, registered: Register
 }
 
 /** Client and bidirectional streaming: the handler runs at once and reads. */
-function startStreaming(call: ServerInterceptingCallInterface, registered: RegisteredHandler): void {
+function startStreaming(
+  call: ServerInterceptingCallInterface,
+  base: ServerBaseCall,
+  registered: RegisteredHandler,
+): void {
   let surface: StreamSurfaceCall | undefined;
   call.start({
     onReceiveMetadata(metadata) {
       surface = new StreamSurfaceCall(registered.path, call, metadata, undefined, true);
-      runHandler(call, registered, surface);
+      runHandler(call, base, registered, surface);
     },
     onReceiveMessage(message) {
       surface?.push(message);
@@ -141,27 +146,29 @@ function startStreaming(call: ServerInterceptingCallInterface, registered: Regis
 
 function runHandler(
   call: ServerInterceptingCallInterface,
+  base: ServerBaseCall,
   { type, handler }: RegisteredHandler,
   surface: UnarySurfaceCall | StreamSurfaceCall,
 ): void {
   // The four handler types take four call types, of which ours are the common implementation.
   const run = handler as unknown as (surface: unknown, respond?: Respond) => void;
   try {
-    if (type === "unary" || type === "clientStream") run(surface, responder(call));
+    if (type === "unary" || type === "clientStream") run(surface, responder(call, base));
     else run(surface);
   } catch {
     call.sendStatus({ code: status.UNKNOWN, details: "Unknown error" });
   }
 }
 
-type Respond = (error: HandlerError | null, value?: unknown, trailers?: Metadata) => void;
+type Respond = (error: HandlerError | null, value?: unknown, trailers?: Metadata, flags?: number) => void;
 
-function responder(call: ServerInterceptingCallInterface): Respond {
-  return (error, value, trailers) => {
+function responder(call: ServerInterceptingCallInterface, base: ServerBaseCall): Respond {
+  return (error, value, trailers, flags) => {
     if (error) {
       call.sendStatus(statusOfError(error, trailers));
       return;
     }
+    if (!mayCompress(flags)) base.exemptNextMessage();
     call.sendMessage(value, () => {
       call.sendStatus({ code: status.OK, details: "OK", metadata: trailers ?? null });
     });

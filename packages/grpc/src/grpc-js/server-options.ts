@@ -1,31 +1,59 @@
 import type { ServerOptions as GrpcJsServerOptions } from "@grpc/grpc-js";
+import type { Http2Limits } from "../http2/options.ts";
 import type { ServerOptions } from "../server/server.ts";
+import { compression, defined, messageLimit } from "./channel-options.ts";
 
-/** Options that change what a peer sees and that this server doesn't have: refused, since ignoring them would be found in production. */
-const unsupported: readonly (keyof GrpcJsServerOptions)[] = [
-  "grpc.max_connection_age_ms",
-  "grpc.max_connection_age_grace_ms",
-  "grpc.max_connection_idle_ms",
-  "grpc.keepalive_time_ms",
-  "grpc.max_send_message_length",
-  "grpc.server_call_metric_recording",
-];
+/** grpc-js's way to say that a time is not limited. */
+const unlimitedMs = 2 ** 31 - 1;
 
-/** What grpc-js's server options mean here; throws for those that aren't supported. Others that grpc-js ignores are ignored. */
+/**
+ * What grpc-js's server options mean here; throws for those that aren't supported. Others that grpc-js ignores are ignored.
+ *
+ * Beyond grpc-js: `grpc.default_compression_algorithm` compresses responses, gRPC core's
+ * `grpc.http2.min_recv_ping_interval_without_data_ms` and `grpc.keepalive_permit_without_calls` judge clients' pings, and
+ * `weft.port_name` is what the port is called where a mesh registers it.
+ */
 export function serverOptions(options: GrpcJsServerOptions): ServerOptions {
-  for (const name of unsupported) {
-    const value: unknown = options[name];
-    if (value !== undefined && value !== -1 && value !== 0) {
-      throw new TypeError(`the server option "${name}" is not supported by @weft/grpc`);
-    }
+  const recording: unknown = options["grpc.server_call_metric_recording"];
+  if (recording !== undefined && recording !== 0) {
+    throw new TypeError('the server option "grpc.server_call_metric_recording" is not supported by @weft/grpc');
   }
-  const maxReceive = options["grpc.max_receive_message_length"];
-  const maxStreams = options["grpc.max_concurrent_streams"];
-  return {
-    ...(maxReceive === undefined ? {} : { maxReceiveMessageBytes: maxReceive === -1 ? unlimited : maxReceive }),
-    ...(maxStreams === undefined ? {} : { limits: { maxConcurrentStreams: maxStreams } }),
-  };
+  const permit = options["grpc.keepalive_permit_without_calls"];
+  return defined({
+    maxReceiveMessageBytes: messageLimit(options["grpc.max_receive_message_length"]),
+    maxSendMessageBytes: messageLimit(options["grpc.max_send_message_length"]),
+    compression: compression(options["grpc.default_compression_algorithm"]),
+    maxAgeMs: duration(options["grpc.max_connection_age_ms"]),
+    maxAgeGraceMs: duration(options["grpc.max_connection_age_grace_ms"]),
+    maxIdleMs: duration(options["grpc.max_connection_idle_ms"]),
+    // grpc-js pings nobody unless told.
+    keepaliveTimeMs: duration(options["grpc.keepalive_time_ms"]) ?? Number.POSITIVE_INFINITY,
+    keepaliveTimeoutMs: duration(options["grpc.keepalive_timeout_ms"]),
+    minPingIntervalMs: number(options["grpc.http2.min_recv_ping_interval_without_data_ms"]),
+    pingsWithoutCalls: permit === undefined ? undefined : permit !== 0,
+    portName: text(options["weft.port_name"]),
+    limits: limits(options),
+  });
 }
 
-/** As long as a message's length can be written. */
-const unlimited = 2 ** 32 - 1;
+function limits(options: GrpcJsServerOptions): Partial<Http2Limits> {
+  const window = number(options["grpc-node.flow_control_window"]);
+  return defined({
+    maxConcurrentStreams: options["grpc.max_concurrent_streams"],
+    initialStreamWindowBytes: window,
+    initialConnectionWindowBytes: window,
+  });
+}
+
+/** Undefined also for what stands for no limit. */
+function duration(ms: number | undefined): number | undefined {
+  return ms === undefined || ms === -1 || ms >= unlimitedMs ? undefined : ms;
+}
+
+function number(value: unknown): number | undefined {
+  return typeof value === "number" ? value : undefined;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}

@@ -320,9 +320,6 @@ test("xds credentials without a control plane fail to bind: never plaintext by a
 });
 
 test("what isn't supported says so", () => {
-  expect(() => new weft.Server({ "grpc.max_connection_age_ms": 1000 })).toThrow(
-    'the server option "grpc.max_connection_age_ms" is not supported',
-  );
   expect(() => new weft.Server().createConnectionInjector(grpc.ServerCredentials.createInsecure())).toThrow(
     "createConnectionInjector is not supported",
   );
