@@ -30,6 +30,7 @@ const (
 var token = "Bearer " + strings.Repeat("a1b2c3d4", 8)
 
 // bytesCodec sends a message's bytes as they are, and copies what it receives once: the buffers are the transport's.
+// It goes by the name of the codec whose place it takes, as the other stacks' content type does.
 type bytesCodec struct{}
 
 func (bytesCodec) Marshal(v any) (mem.BufferSlice, error) {
@@ -41,7 +42,7 @@ func (bytesCodec) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-func (bytesCodec) Name() string { return "bytes" }
+func (bytesCodec) Name() string { return "proto" }
 
 // transportCredentials are plaintext without a folder, else mTLS: TLS 1.3, both sides verified.
 func transportCredentials(folder string) credentials.TransportCredentials {
