@@ -4,13 +4,13 @@
  *   application ── ADS over a unix socket ──► agent ── ADS, authenticated ──► control plane
  *        └── certificate files ◄── agent ◄── CSR ──┘   └── registry session, for the ports it was told of
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "@weft/grpc";
 import { type ControlPlane, firstMaterial, type RegisteredListener, RegistrySession } from "@weft/grpc/platform";
 import { adsBytes, adsRelay, registryBytes, registryRelay } from "./ads-relay.ts";
 import { type AgentPaths, agentBootstrap } from "./bootstrap.ts";
 import { certificatePaths, writeCertificates } from "./certificate-files.ts";
+import { claimHome } from "./home.ts";
 import { portAccepts } from "./port-probe.ts";
 
 /** A port that the application will listen on. */
@@ -25,7 +25,7 @@ export interface ApplicationPort {
 export interface AgentOptions {
   /** How the agent itself reaches the mesh. The agent doesn't close it. */
   readonly controlPlane: ControlPlane;
-  /** The agent's own directory, made 0700: sockets, certificates and bootstrap. Removed on close. */
+  /** The agent's own directory, made 0700: socket, certificates and bootstrap. They are removed on close. */
   readonly home: string;
   readonly ports: readonly ApplicationPort[];
   /** Gives up waiting for the first certificate. */
@@ -44,22 +44,21 @@ export interface Agent {
 
 /** Starts an agent; resolves when an application may start: certificate written, socket listening, bootstrap there. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { controlPlane, home, signal } = options;
+  const { controlPlane, signal } = options;
   const identity = controlPlane.certificateProvider("default");
   if (identity === undefined) throw new Error("the agent's control plane gives it no certificate");
   await using started = new AsyncDisposableStack();
-  mkdirSync(home, { recursive: true, mode: 0o700 });
-  started.defer(() => rmSync(home, { recursive: true, force: true }));
+  const home = await claimHome(options.home);
+  started.defer(() => home.leave());
 
   const node = await controlPlane.node(signal);
-  let generation = 0;
-  writeCertificates(home, await firstMaterial(identity, signal), generation);
+  writeCertificates(home.path, await firstMaterial(identity, signal));
   started.defer(
     identity.watch(() => {
       const material = identity.current();
       if (material === undefined) return;
       try {
-        writeCertificates(home, material, ++generation);
+        writeCertificates(home.path, material);
       } catch (error) {
         // A full disk: the application keeps the pair it has, and the next renewal tries again.
         options.onProblem(`the renewed certificate could not be written: ${(error as Error).message}`);
@@ -68,9 +67,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   );
 
   const paths: AgentPaths = {
-    xdsSocket: join(home, "xds.sock"),
-    bootstrap: join(home, "bootstrap.json"),
-    ...certificatePaths(home),
+    xdsSocket: home.xdsSocket,
+    bootstrap: home.bootstrap,
+    ...certificatePaths(home.path),
   };
   const server = started.use(createServer());
   server.add(adsBytes, { streamAggregatedResources: adsRelay(controlPlane) });
@@ -78,6 +77,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     server.add(registryBytes, { session: registryRelay(controlPlane.registration.channel) });
   }
   await server.listen(`unix:${paths.xdsSocket}`);
+  chmodSync(paths.xdsSocket, 0o600);
+  rmSync(paths.bootstrap, { force: true });
   writeFileSync(paths.bootstrap, agentBootstrap(node, paths), { mode: 0o600 });
 
   const registered = started.adopt(register(options), ({ stop }) => stop());

@@ -1,6 +1,5 @@
-import { type AdminClient, type AdminError, connectAdmin } from "../admin/client.ts";
+import { type AdminClient, connectAdmin } from "../admin/client.ts";
 import { type Diagnostic, formatDiagnostic } from "../model/diagnostic.ts";
-import { CommandFailure } from "./failure.ts";
 import { printable } from "./output.ts";
 
 /** The admin API of the control plane that keeps its state in `data`. */
@@ -11,14 +10,4 @@ export function admin(data: string): AdminClient {
 /** Prints diagnostics to standard error, one a line, as compilers do: `file:line:column: error WEFT0010: …`. */
 export function printDiagnostics(diagnostics: readonly Diagnostic[]): void {
   for (const diagnostic of diagnostics) process.stderr.write(`${printable(formatDiagnostic(diagnostic))}\n`);
-}
-
-/** An admin error in a command's words. */
-export function adminFailure(error: AdminError): CommandFailure {
-  const [first] = error.diagnostics;
-  const hint = first?.hint;
-  return new CommandFailure(first === undefined ? error.message : `${first.code}: ${first.message}`, {
-    cause: error,
-    ...(hint === undefined ? {} : { hint }),
-  });
 }

@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { type ApplicationFlags, applicationOptions, startApplicationAgent } from "./application.ts";
+import { CommandFailure } from "./failure.ts";
 import { outputOption } from "./options.ts";
 import { type OutputFormat, printReady } from "./output.ts";
-import { untilStopped } from "./shutdown.ts";
+import { exitCodeOf, untilStopped } from "./shutdown.ts";
 
 interface AgentFlags extends ApplicationFlags {
   readonly home: string;
@@ -17,7 +18,10 @@ export function agentCommand(): Command {
     .addHelpText("after", "\nStart the application with GRPC_XDS_BOOTSTRAP=<home>/bootstrap.json, as the same user.")
     .action(async (flags: AgentFlags) => {
       const interrupt = new AbortController();
-      const stopped = untilStopped().then(() => interrupt.abort(new Error("interrupted")));
+      const stopped = untilStopped();
+      stopped.then((signal) =>
+        interrupt.abort(new CommandFailure("stopped before it was ready", { exitCode: exitCodeOf(signal) })),
+      );
       const agent = await startApplicationAgent(flags, flags.home, interrupt.signal);
       printReady(flags.output, { ready: true, bootstrap: agent.bootstrapPath, pid: process.pid }, [
         `export GRPC_XDS_BOOTSTRAP=${agent.bootstrapPath}`,

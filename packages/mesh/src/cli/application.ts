@@ -1,13 +1,16 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Agent, ApplicationPort } from "../agent/agent.ts";
 import { CommandFailure } from "./failure.ts";
 import { collectLabels } from "./options.ts";
+import { printable } from "./output.ts";
 
 /** What `weft run` and `weft agent` are told of the application. */
 export interface ApplicationFlags {
+  readonly namespace?: string;
+  readonly serviceAccount?: string;
   readonly label?: Readonly<Record<string, string>>;
   readonly port?: readonly ApplicationPort[];
   readonly interface?: readonly string[];
@@ -15,7 +18,11 @@ export interface ApplicationFlags {
 
 export function applicationOptions(): Option[] {
   return [
-    new Option("--label <k=v>", "labels, within what the token allows (repeatable)").argParser(collectLabels),
+    new Option("-n, --namespace <namespace>", "the namespace that the token must be for"),
+    new Option("--service-account <name>", "the service account that the token must be for"),
+    new Option("--label <k=v>", "labels beside the token's, where that allows any (repeatable)").argParser(
+      collectLabels,
+    ),
     new Option("--port <name=number>", "a port that it will listen on (repeatable)").argParser(collectPorts),
     new Option("--interface <name...>", "interfaces that it serves on those ports, e.g. greet.v1.Greeter"),
   ];
@@ -25,12 +32,12 @@ function collectPorts(text: string, previous: readonly ApplicationPort[] = []): 
   const [, name, digits] = /^(?:([a-z0-9-]{1,63})=)?(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port === 0 || port > 65535) {
-    throw new CommandFailure(`"${text}" is not a port`, { hint: "write name=number, e.g. grpc=50051", exitCode: 2 });
+    throw new InvalidArgumentError("write name=number, e.g. grpc=50051");
   }
   return [...previous, { name: name ?? "grpc", port, interfaces: [] }];
 }
 
-/** Starts the agent of one application, as the environment and the flags say. */
+/** Starts the agent of one application, as the environment and the flags say. Rejects with the signal's reason on abort. */
 export async function startApplicationAgent(
   flags: ApplicationFlags,
   home: string | undefined,
@@ -52,30 +59,58 @@ export async function startApplicationAgent(
     });
   }
   const { startAgent } = await import("../agent/agent.ts");
-  const { processControlPlane, RpcError } = await import("@weft/grpc/platform");
-  try {
-    const controlPlane = await processControlPlane();
-    const stopWarning = controlPlane.watchStatus(() => {
-      const { problem } = controlPlane.status();
-      if (problem !== undefined) process.stderr.write(`weft: ${problem}\n`);
-    });
-    const agent = await startAgent({
-      controlPlane,
-      home: home ?? mkdtempSync(join(tmpdir(), "weft-agent-")),
-      ports: (flags.port ?? []).map((port) => ({ ...port, interfaces: flags.interface ?? [] })),
-      signal,
-      onProblem: (message) => process.stderr.write(`weft: ${message}\n`),
-    });
-    stopWarning();
-    return {
-      ...agent,
-      close: async () => {
-        await agent.close();
-        await controlPlane.close();
-      },
-    };
-  } catch (error) {
-    if (error instanceof RpcError) throw new CommandFailure(error.details, { cause: error });
-    throw error;
+  const { firstMaterial, parseSpiffeId, processControlPlane } = await import("@weft/grpc/platform");
+  const controlPlane = await processControlPlane();
+  await using started = new AsyncDisposableStack();
+  started.defer(() => controlPlane.close());
+  let lastProblem: string | undefined;
+  const stopWarning = controlPlane.watchStatus(() => {
+    const { problem } = controlPlane.status();
+    // Told once, not at every attempt.
+    if (problem !== undefined && problem !== lastProblem) process.stderr.write(`weft: ${printable(problem)}\n`);
+    lastProblem = problem;
+  });
+  const identity = controlPlane.certificateProvider("default");
+  if (identity === undefined) throw new CommandFailure("the control plane gives no certificate");
+  const { spiffeId = "" } = await firstMaterial(identity, signal);
+  stopWarning();
+  checkIdentity(spiffeId, parseSpiffeId(spiffeId)?.workload, flags);
+  const agent = started.use(
+    asDisposable(
+      await startAgent({
+        controlPlane,
+        home: home ?? temporaryHome(),
+        ports: (flags.port ?? []).map((port) => ({ ...port, interfaces: flags.interface ?? [] })),
+        signal,
+        onProblem: (message) => process.stderr.write(`weft: ${printable(message)}\n`),
+      }),
+    ),
+  );
+  const running = started.move();
+  return { ...agent, close: () => running.disposeAsync() };
+}
+
+function asDisposable(agent: Agent): Agent & AsyncDisposable {
+  return { ...agent, [Symbol.asyncDispose]: () => agent.close() };
+}
+
+/** A directory that is gone with this process, however it ends, but by SIGKILL. */
+function temporaryHome(): string {
+  const home = mkdtempSync(join(tmpdir(), "weft-agent-"));
+  process.once("exit", () => rmSync(home, { recursive: true, force: true }));
+  return home;
+}
+
+function checkIdentity(
+  spiffeId: string,
+  workload: { readonly namespace: string; readonly serviceAccount: string } | undefined,
+  { namespace, serviceAccount }: ApplicationFlags,
+): void {
+  if ((namespace ?? workload?.namespace) === workload?.namespace) {
+    if ((serviceAccount ?? workload?.serviceAccount) === workload?.serviceAccount) return;
   }
+  throw new CommandFailure(`the token is for ${spiffeId}`, {
+    hint: "make one with weft token create --namespace … --service-account …",
+    exitCode: 2,
+  });
 }

@@ -1,10 +1,10 @@
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import type { ChangeResult } from "../admin/api-types.ts";
 import { admin, printDiagnostics } from "./admin-options.ts";
 import { readDocuments } from "./documents.ts";
 import { CommandFailure } from "./failure.ts";
 import { dataOption, namespaceOption, outputOption } from "./options.ts";
-import type { OutputFormat } from "./output.ts";
+import { type OutputFormat, print, printJson } from "./output.ts";
 import { waitUntilSynced } from "./wait.ts";
 
 interface ApplyFlags {
@@ -12,7 +12,7 @@ interface ApplyFlags {
   readonly data: string;
   readonly namespace?: string;
   readonly dryRun: boolean;
-  readonly wait: boolean | string;
+  readonly wait?: number;
   readonly output: OutputFormat;
 }
 
@@ -23,16 +23,25 @@ export function applyCommand(): Command {
     .addOption(dataOption())
     .addOption(namespaceOption())
     .option("--dry-run", "say what would happen and keep nothing", false)
-    .option("--wait [seconds]", "wait until every connected client runs what follows from it (default 30)", false)
+    .addOption(
+      new Option("--wait [seconds]", "wait until every connected client runs what follows from it")
+        .argParser(parseSeconds)
+        .preset("30"),
+    )
     .addOption(outputOption(["text", "json"]))
     .action(async (flags: ApplyFlags) => {
       const files = await readDocuments(flags.filename);
       const client = admin(flags.data);
       const result = await client.apply({ files, defaultNamespace: flags.namespace, dryRun: flags.dryRun });
       printChange(result, flags.output, flags.dryRun ? " (dry run)" : "");
-      if (flags.wait !== false && !flags.dryRun)
-        await waitUntilSynced(client, flags.wait === true ? 30 : Number(flags.wait));
+      if (flags.wait !== undefined && !flags.dryRun) await waitUntilSynced(client, flags.wait);
     });
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isFinite(seconds) || seconds <= 0) throw new InvalidArgumentError("use a number of seconds");
+  return seconds;
 }
 
 export function filenameOption(): Option {
@@ -43,13 +52,13 @@ export function filenameOption(): Option {
 
 /** Prints what became of a change; a refused one is a failure. */
 export function printChange(result: ChangeResult, format: OutputFormat, suffix: string): void {
-  if (format === "json") process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+  if (format === "json") printJson(result);
   else printDiagnostics(result.diagnostics);
   if (result.kind === "refused") {
     throw new CommandFailure("nothing was changed", { hint: "mend the errors above; one refuses the whole batch" });
   }
   if (format === "json") return;
   for (const { kind, namespace, name, change } of result.outcomes) {
-    process.stdout.write(`${kind.toLowerCase()} ${namespace}/${name} ${change}${suffix}\n`);
+    print(`${kind.toLowerCase()} ${namespace}/${name} ${change}${suffix}\n`);
   }
 }

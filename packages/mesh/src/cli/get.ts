@@ -1,10 +1,10 @@
-import { Argument, Command } from "commander";
+import { Command } from "commander";
 import type { ResourceView } from "../admin/api-types.ts";
 import { resourceKinds } from "../model/resource.ts";
 import { admin } from "./admin-options.ts";
 import { CommandFailure } from "./failure.ts";
 import { dataOption, namespaceOption, outputOption } from "./options.ts";
-import { type OutputFormat, table } from "./output.ts";
+import { type OutputFormat, print, table } from "./output.ts";
 
 interface GetFlags {
   readonly data: string;
@@ -30,10 +30,6 @@ export function parseKind(text: string): string {
   throw new CommandFailure(`there is no kind "${text}"`, { hint: `one of ${known}`, exitCode: 2 });
 }
 
-export function kindArgument(): Argument {
-  return new Argument("<kind>", "service, destinationrule, virtualservice or peerauthentication");
-}
-
 export function getCommand(): Command {
   return new Command("get")
     .description("show the resources in force, from files and store")
@@ -50,7 +46,7 @@ export function getCommand(): Command {
       const all = await admin(flags.data).resources(filter);
       const found = name === undefined ? all : all.filter((resource) => resource.name === name);
       if (name !== undefined && found.length === 0) throw new CommandFailure(`there is no ${kind} ${name}`);
-      process.stdout.write(format(found, flags.output));
+      print(format(found, flags.output));
     });
 }
 

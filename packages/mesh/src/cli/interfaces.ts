@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { admin } from "./admin-options.ts";
 import { dataOption, outputOption } from "./options.ts";
-import { type OutputFormat, table } from "./output.ts";
+import { type OutputFormat, print, printJson, table } from "./output.ts";
 
 export function interfacesCommand(): Command {
   return new Command("interfaces")
@@ -11,10 +11,10 @@ export function interfacesCommand(): Command {
     .action(async (flags: { readonly data: string; readonly output: OutputFormat }) => {
       const interfaces = await admin(flags.data).interfaces();
       if (flags.output === "json") {
-        process.stdout.write(`${JSON.stringify(interfaces, null, 2)}\n`);
+        printJson(interfaces);
         return;
       }
       const rows = interfaces.map(({ name, namespace, instances }) => [name, namespace, String(instances.length)]);
-      process.stdout.write(table(["INTERFACE", "NAMESPACE", "INSTANCES"], rows, "no interface has been exported"));
+      print(table(["INTERFACE", "NAMESPACE", "INSTANCES"], rows, "no interface has been exported"));
     });
 }

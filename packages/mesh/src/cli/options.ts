@@ -1,6 +1,6 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { OutputFormat } from "./output.ts";
 
 /** Where a control plane keeps its state, and where the CLI finds the credential to talk to it. */
@@ -15,7 +15,7 @@ export function outputOption(formats: readonly OutputFormat[]): Option {
 }
 
 export function namespaceOption(fallback?: string): Option {
-  const option = new Option("-n, --namespace <namespace>", "namespace");
+  const option = new Option("-n, --namespace <namespace>", "of resources that don't say theirs, or the one to look in");
   return fallback === undefined ? option : option.default(fallback);
 }
 
@@ -24,7 +24,7 @@ export function collectLabels(text: string, previous: Readonly<Record<string, st
   const labels: Record<string, string> = { ...previous };
   for (const pair of text.split(",")) {
     const at = pair.indexOf("=");
-    if (at < 1) throw new Error(`"${pair}" is not key=value`);
+    if (at < 1) throw new InvalidArgumentError(`"${pair}" is not key=value`);
     labels[pair.slice(0, at)] = pair.slice(at + 1);
   }
   return labels;

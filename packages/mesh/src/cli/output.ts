@@ -9,6 +9,16 @@ export function printable(text: string): string {
   return stripVTControlCharacters(text).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "�");
 }
 
+/** Writes a command's answer: to a terminal without what it would obey, to anything else byte for byte. */
+export function print(text: string): void {
+  process.stdout.write(process.stdout.isTTY ? printable(text) : text);
+}
+
+/** Writes a command's answer as JSON. */
+export function printJson(value: unknown): void {
+  print(`${JSON.stringify(value, null, 2)}\n`);
+}
+
 /** Rows under headings, aligned, without borders: what can be read and piped. `empty` is what no row at all is told as. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[], empty: string): string {
   if (rows.length === 0) return `${empty}\n`;
@@ -34,7 +44,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       middle: none,
     },
   });
-  for (const row of rows) out.push(row.map(printable));
+  // A cell is one line, whatever is in it.
+  for (const row of rows) out.push(row.map((cell) => printable(cell).replace(/\s+/g, " ")));
   return `${out
     .toString()
     .split("\n")
@@ -42,9 +53,13 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     .join("\n")}\n`;
 }
 
-/** `text` in `style`, where standard output is a terminal that shows it. */
-export function styled(style: Parameters<typeof styleText>[0], text: string): string {
-  return styleText(style, text, { stream: process.stdout });
+/** `text` in `style`, where `stream` is a terminal that shows it. */
+export function styled(
+  style: Parameters<typeof styleText>[0],
+  text: string,
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
+  return styleText(style, text, { stream });
 }
 
 /** The first line of a long-running command: what it listens on. Under `-o json` one line that programs read. */

@@ -1,14 +1,12 @@
 import { Command, CommanderError } from "commander";
-import { AdminError } from "../admin/client.ts";
 import { version } from "../version.ts";
-import { adminFailure } from "./admin-options.ts";
 import { agentCommand } from "./agent.ts";
 import { applyCommand } from "./apply.ts";
 import { deleteCommand } from "./delete.ts";
 import { demoCommand } from "./demo.ts";
 import { demoLoadCommand } from "./demo-load.ts";
 import { echoCommand } from "./echo.ts";
-import { CommandFailure } from "./failure.ts";
+import { explainFailure } from "./explain.ts";
 import { getCommand } from "./get.ts";
 import { interfacesCommand } from "./interfaces.ts";
 import { printable, styled } from "./output.ts";
@@ -39,12 +37,17 @@ export function program(): Command {
     weft.addCommand(command);
   }
   weft.addCommand(demoLoadCommand(), { hidden: true });
-  for (const command of [weft, ...weft.commands]) command.exitOverride();
+  for (const command of commandsOf(weft)) command.exitOverride();
   return weft;
+}
+
+function commandsOf(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(commandsOf)];
 }
 
 /** Runs the command line; prints what failed and sets the exit code. */
 export async function runProgram(argv: readonly string[]): Promise<void> {
+  outliveReaders();
   try {
     await program().parseAsync(argv);
   } catch (error) {
@@ -52,14 +55,19 @@ export async function runProgram(argv: readonly string[]): Promise<void> {
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;
     }
-    const failure = error instanceof AdminError ? adminFailure(error) : error;
-    if (!(failure instanceof CommandFailure)) throw error;
-    process.stderr.write(`${styled("red", "error:")} ${printableLines(failure.message)}\n`);
-    if (failure.hint !== undefined) process.stderr.write(`hint: ${printableLines(failure.hint)}\n`);
+    const failure = explainFailure(error);
+    if (failure === undefined) throw error;
+    process.stderr.write(`${styled("red", "error:", process.stderr)} ${printable(failure.message)}\n`);
+    if (failure.hint !== undefined) process.stderr.write(`hint: ${printable(failure.hint)}\n`);
     process.exitCode = failure.exitCode;
   }
 }
 
-function printableLines(text: string): string {
-  return text.split("\n").map(printable).join("\n");
+/** `weft status | head -1`: who has read enough closes the pipe, and that is no failure of ours. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+  }
 }

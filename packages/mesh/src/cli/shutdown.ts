@@ -1,16 +1,40 @@
+import { constants } from "node:os";
+
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Ctrl-C reaches a process twice where npm stands between it and the terminal: what comes this soon is the same press. */
+const samePressMs = 500;
+
+/** What shells give as the exit code of a process that `signal` ended. */
+export function exitCodeOf(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
 /**
- * Resolves at the first SIGINT or SIGTERM, or when `signal` aborts. A second signal ends the process at once: whoever
- * presses Ctrl-C twice means it.
+ * Calls `stop` at the first SIGINT, SIGTERM or SIGHUP, and `insist` at each later one: whoever presses Ctrl-C again means
+ * it. The function it returns stops listening.
  */
-export function untilStopped(signal?: AbortSignal): Promise<void> {
+export function watchStopSignals(
+  stop: (signal: NodeJS.Signals) => void,
+  insist: (signal: NodeJS.Signals) => void,
+): () => void {
+  let stoppedAtMs: number | undefined;
+  const listener = (signal: NodeJS.Signals): void => {
+    const now = performance.now();
+    if (stoppedAtMs === undefined) {
+      stoppedAtMs = now;
+      stop(signal);
+    } else if (now - stoppedAtMs > samePressMs) insist(signal);
+  };
+  for (const signal of stopSignals) process.on(signal, listener);
+  return () => {
+    for (const signal of stopSignals) process.off(signal, listener);
+  };
+}
+
+/** Resolves at the first stop signal. A later one ends the process at once. */
+export function untilStopped(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    const stop = (): void => {
-      process.on("SIGINT", () => process.exit(130));
-      process.on("SIGTERM", () => process.exit(143));
-      resolve();
-    };
-    process.once("SIGINT", stop);
-    process.once("SIGTERM", stop);
-    signal?.addEventListener("abort", stop, { once: true });
+    watchStopSignals(resolve, (signal) => process.exit(exitCodeOf(signal)));
   });
 }

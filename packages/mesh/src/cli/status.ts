@@ -1,9 +1,10 @@
 import { shortTypeName } from "@weft/xds-api";
 import { Command } from "commander";
 import type { StatusReport } from "../admin/api-types.ts";
+import { formatDiagnostic } from "../model/diagnostic.ts";
 import { admin } from "./admin-options.ts";
 import { dataOption, outputOption } from "./options.ts";
-import { type OutputFormat, styled, table } from "./output.ts";
+import { type OutputFormat, printable, printJson, styled, table } from "./output.ts";
 import { overallState } from "./wait.ts";
 
 export function statusCommand(): Command {
@@ -13,13 +14,21 @@ export function statusCommand(): Command {
     .addOption(outputOption(["text", "json"]))
     .action(async (flags: { readonly data: string; readonly output: OutputFormat }) => {
       const status = await admin(flags.data).status();
-      process.stdout.write(flags.output === "json" ? `${JSON.stringify(status, null, 2)}\n` : statusText(status));
+      if (flags.output === "json") printJson(status);
+      else process.stdout.write(statusText(status));
     });
 }
 
-/** The report as a person reads it. */
+/** The report as a person reads it, without anything from outside that a terminal would obey. */
 export function statusText(status: StatusReport): string {
-  return [controlPlane(status), clients(status), workloads(status), diagnostics(status)].join("\n");
+  const sections = [
+    controlPlane(status),
+    clients(status),
+    workloads(status),
+    unanswerable(status),
+    diagnostics(status),
+  ];
+  return sections.filter((section) => section !== "").join("\n");
 }
 
 function controlPlane(status: StatusReport): string {
@@ -47,7 +56,7 @@ function clients(status: StatusReport): string {
     client.types.flatMap((type) =>
       type.nack === undefined
         ? []
-        : [`  ${client.node.id} refused ${shortTypeName(type.typeUrl)}: ${type.nack.reason}`],
+        : [printable(`  ${client.node.id} refused ${shortTypeName(type.typeUrl)}: ${type.nack.reason}`)],
     ),
   );
   const synced = status.clients.filter((client) => overallState(client) === "SYNCED").length;
@@ -73,10 +82,18 @@ function workloads(status: StatusReport): string {
 ${table(["WORKLOAD", "IDENTITY", "ADDRESS", "PORT", "STATE", "LABELS", "INTERFACES"], rows, "nothing is registered")}`;
 }
 
+function unanswerable(status: StatusReport): string {
+  if (status.unanswerable.length === 0) return "";
+  const lines = status.unanswerable.map(({ typeUrl, name, missing, servesOlder }) => {
+    const wanted = missing.map((one) => `${shortTypeName(one.typeUrl)} ${one.name}`).join(", ");
+    const meanwhile = servesOlder ? "clients keep the form before" : "calls that take it fail";
+    return printable(`  ${shortTypeName(typeUrl)} ${name} leads to ${wanted}, which can't be answered; ${meanwhile}`);
+  });
+  return `${styled("bold", "can't be answered")}\n${lines.join("\n")}\n`;
+}
+
 function diagnostics(status: StatusReport): string {
   if (status.diagnostics.length === 0) return "";
-  const lines = status.diagnostics.map(({ at, severity, code, message, hint }) => {
-    return `  ${at.file}:${at.line}:${at.column}: ${severity} ${code}: ${message}${hint === undefined ? "" : ` (${hint})`}`;
-  });
+  const lines = status.diagnostics.map((diagnostic) => printable(`  ${formatDiagnostic(diagnostic)}`));
   return `${styled("bold", "diagnostics")}\n${lines.join("\n")}\n`;
 }

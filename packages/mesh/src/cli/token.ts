@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import { admin } from "./admin-options.ts";
 import { collectLabels, dataOption, outputOption } from "./options.ts";
-import { type OutputFormat, table } from "./output.ts";
+import { type OutputFormat, print, printJson, table } from "./output.ts";
 
 interface CreateFlags {
   readonly namespace: string;
@@ -72,7 +72,7 @@ function listCommand(): Command {
     .action(async (flags: ListFlags) => {
       const tokens = await admin(flags.data).tokens();
       if (flags.output === "json") {
-        process.stdout.write(`${JSON.stringify(tokens, null, 2)}\n`);
+        printJson(tokens);
         return;
       }
       const rows = tokens.map((token) => [
@@ -83,7 +83,7 @@ function listCommand(): Command {
         new Date(token.expiresMs).toISOString(),
         token.usesLeft === undefined ? "any" : String(token.usesLeft),
       ]);
-      process.stdout.write(table(["ID", "JOINS AS", "LABELS", "ADDRESSES", "EXPIRES", "USES LEFT"], rows, "no tokens"));
+      print(table(["ID", "JOINS AS", "LABELS", "ADDRESSES", "EXPIRES", "USES LEFT"], rows, "no tokens"));
     });
 }
 
@@ -94,7 +94,7 @@ function revokeCommand(): Command {
     .addOption(dataOption())
     .action(async (id: string, flags: { readonly data: string }) => {
       await admin(flags.data).revokeToken(id);
-      process.stdout.write(`token ${id} revoked\n`);
+      print(`token ${id} revoked\n`);
     });
 }
 

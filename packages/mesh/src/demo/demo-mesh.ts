@@ -34,7 +34,10 @@ export class DemoMesh {
   #tlsPort = 0;
   readonly #tokens = new Map<string, string>();
 
+  readonly #removeHome = (): void => rmSync(this.home, { recursive: true, force: true });
+
   constructor() {
+    process.on("exit", this.#removeHome);
     mkdirSync(this.config);
     cpSync(join(documents, "0-echo-service.yaml"), join(this.config, "0-echo-service.yaml"));
   }
@@ -81,7 +84,7 @@ export class DemoMesh {
     return finished.stdout;
   }
 
-  /** The environment with which a process joins as `serviceAccount` with `labels` (`k=v,k=v`). */
+  /** The environment with which a process joins as `serviceAccount`; its token gives it `labels` (`k=v,k=v`). */
   async joinEnvironment(serviceAccount: string, labels = ""): Promise<Record<string, string>> {
     const key = `${serviceAccount} ${labels}`;
     let token = this.#tokens.get(key);
@@ -90,7 +93,7 @@ export class DemoMesh {
       token = (await this.weftOk(...args, ...(labels === "" ? [] : ["--label", labels]))).trim();
       this.#tokens.set(key, token);
     }
-    return { WEFT_CONTROL_PLANE: this.controlPlaneAddress, WEFT_TOKEN: token, WEFT_LABELS: labels };
+    return { WEFT_CONTROL_PLANE: this.controlPlaneAddress, WEFT_TOKEN: token };
   }
 
   /** Starts an echo process of `version`, on free ports, as service account `echo-<version>`. */
@@ -122,7 +125,8 @@ export class DemoMesh {
 
   async close(): Promise<void> {
     await this.processes.close();
-    rmSync(this.home, { recursive: true, force: true });
+    this.#removeHome();
+    process.off("exit", this.#removeHome);
   }
 }
 

@@ -13,6 +13,7 @@ import {
 export interface DemoOptions {
   /** Leave the mesh running after the last step, until the signal. */
   readonly keep: boolean;
+  /** Its reason is the signal that stopped the process. */
   readonly signal: AbortSignal;
 }
 
@@ -40,10 +41,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     }
     return 0;
   } catch (error) {
-    if (!(error instanceof BrokenPromise)) throw error;
-    console.log(
-      `\n${styleText("red", "The walk-through broke a promise:", { stream: process.stdout })} ${error.message}`,
-    );
+    const what = error instanceof BrokenPromise ? "The walk-through broke a promise:" : "The walk-through can't go on:";
+    const why = error instanceof Error ? error.message : String(error);
+    console.log(`\n${styleText("red", what, { stream: process.stdout })} ${why}`);
     return 1;
   } finally {
     await mesh.close();

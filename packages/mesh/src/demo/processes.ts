@@ -42,6 +42,15 @@ export class Processes {
   readonly #children: ChildProcess[] = [];
   #closed = false;
 
+  constructor() {
+    // A process that is told twice to stop exits without closing anything; it leaves none behind all the same.
+    process.on("exit", this.#killAll);
+  }
+
+  readonly #killAll = (): void => {
+    for (const child of this.#children) child.kill("SIGKILL");
+  };
+
   /** Runs `weft <args>` to its end. */
   async run(args: readonly string[], options: StartOptions & { readonly stdin?: string } = {}): Promise<Finished> {
     const child = this.#spawn(args, options);
@@ -71,8 +80,9 @@ export class Processes {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const child of this.#children.reverse()) await stop(child, "SIGTERM");
+    for (const child of [...this.#children].reverse()) await stop(child, "SIGTERM");
     this.#children.length = 0;
+    process.off("exit", this.#killAll);
   }
 
   #spawn(args: readonly string[], options: StartOptions): ChildProcess {

@@ -77,7 +77,8 @@ export async function breakAndFixMtls(mesh: DemoMesh, cast: Cast, narrator: Narr
   narrator.explain("PeerAuthentication STRICT makes the servers speak mTLS too.");
   await mesh.apply("4-echo-mtls-server.yaml");
   const output = await forwardEcho(cast.v1, echoTarget, 10);
-  narrator.show([`${output.length} calls answered: ${grep(output, "ServiceVersion").length} versions seen`]);
+  const versions = [...new Set(output.map((element) => field(element, "ServiceVersion")))].sort();
+  narrator.show([`${output.length} calls answered, by ${versions.join(" and ")}`]);
   const status = await mesh.weftOk("status");
   narrator.show(status.trimEnd().split("\n"));
   const identities = ["echo-v1", "echo-v2"].map((account) => `spiffe://cluster.local/ns/echo-grpc/sa/${account}`);
