@@ -40,6 +40,7 @@ export type { ServiceDefinition } from "./rpc/service-definition.ts";
 export { Status, type StatusName } from "./rpc/status.ts";
 export type { MethodHandler, ServiceHandlers } from "./server/handlers.ts";
 export type { ListeningAddress, Server } from "./server/server.ts";
+export { type Channelz, createChannelz } from "./services/channelz.ts";
 export { createHealth, type Health, type HealthStatus } from "./services/health.ts";
 export {
   createReflection,

@@ -295,7 +295,6 @@ export class ServerCall
       return true;
     }
     this.host.counts.onSent();
-    this.host.counts.onSent();
     if (!this.headersSent) this.sendHeaderList(nothing);
     if (this.compressor !== undefined) return this.sendCompressed(this.compressor, message, compress);
     return this.host.connection.write(this.stream, messagePrefix(length), message, false);

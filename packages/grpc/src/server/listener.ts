@@ -102,6 +102,11 @@ export class Listener {
     return this.connections.size;
   }
 
+  /** Whether it still accepts. */
+  get isListening(): boolean {
+    return this.listening;
+  }
+
   /** Those. */
   get openOnes(): Iterable<ServerConnection> {
     return this.connections.keys();
