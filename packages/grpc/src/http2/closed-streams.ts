@@ -8,20 +8,20 @@ const remembered = 64;
  * end are errors (RFC 9113 §5.1, closed). Also knows the last ids that were skipped, which never were streams.
  */
 export class ClosedStreams {
-  // id × 4 + ending: beyond 32 bits
-  #endings: Float64Array | undefined;
+  // a client's ids are odd: all of an id but its last bit, and the ending, are 32 bits
+  #endings: Uint32Array | undefined;
   #skippedFrom = 0;
   #skippedTo = 0;
 
   note(id: number, ending: number): void {
-    this.#endings ??= new Float64Array(remembered);
-    this.#endings[(id >> 1) & (remembered - 1)] = id * 4 + ending;
+    this.#endings ??= new Uint32Array(remembered);
+    this.#endings[(id >> 1) & (remembered - 1)] = ((id >> 1) << 2) | ending;
   }
 
   endingOf(id: number): number {
     if (this.#endings === undefined) return Ending.unknown;
     const noted = this.#endings[(id >> 1) & (remembered - 1)] as number;
-    return Math.floor(noted / 4) === id ? noted % 4 : Ending.unknown;
+    return noted >>> 2 === id >> 1 ? noted & 3 : Ending.unknown;
   }
 
   /** The peer went from stream `last` to `next`; ids between are closed without ever having been used. */

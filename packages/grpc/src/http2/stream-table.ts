@@ -14,12 +14,12 @@ export class StreamTable {
   size = 0;
   #ring: (Http2Stream | undefined)[] = new Array(smallest).fill(undefined);
   #mask = smallest - 1;
-  readonly #longLived = new Map<number, Http2Stream>();
+  #longLived: Map<number, Http2Stream> | undefined;
 
   get(id: number): Http2Stream | undefined {
     const stream = this.#ring[(id >> 1) & this.#mask];
     if (stream !== undefined && stream.id === id) return stream;
-    return this.#longLived.size === 0 ? undefined : this.#longLived.get(id);
+    return this.#longLived === undefined ? undefined : this.#longLived.get(id);
   }
 
   add(stream: Http2Stream): void {
@@ -31,13 +31,13 @@ export class StreamTable {
   delete(stream: Http2Stream): void {
     const slot = (stream.id >> 1) & this.#mask;
     if (this.#ring[slot] === stream) this.#ring[slot] = undefined;
-    else if (!this.#longLived.delete(stream.id)) return;
+    else if (this.#longLived?.delete(stream.id) !== true) return;
     this.size -= 1;
   }
 
   /** All open streams, oldest first; a copy, so that the table may change while one walks it. */
   toArray(): Http2Stream[] {
-    const streams = [...this.#longLived.values()];
+    const streams = this.#longLived === undefined ? [] : [...this.#longLived.values()];
     for (const stream of this.#ring) if (stream !== undefined) streams.push(stream);
     return streams.sort((a, b) => a.id - b.id);
   }
@@ -45,7 +45,10 @@ export class StreamTable {
   #place(stream: Http2Stream): void {
     const slot = (stream.id >> 1) & this.#mask;
     const occupant = this.#ring[slot];
-    if (occupant !== undefined) this.#longLived.set(occupant.id, occupant);
+    if (occupant !== undefined) {
+      this.#longLived ??= new Map();
+      this.#longLived.set(occupant.id, occupant);
+    }
     this.#ring[slot] = stream;
   }
 
@@ -53,7 +56,7 @@ export class StreamTable {
     const streams = this.toArray();
     this.#mask = this.#mask * 2 + 1;
     this.#ring = new Array(this.#mask + 1).fill(undefined);
-    this.#longLived.clear();
+    this.#longLived = undefined;
     for (const stream of streams) this.#place(stream);
   }
 }

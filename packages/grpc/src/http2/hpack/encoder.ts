@@ -9,6 +9,8 @@ import { staticLength, staticTable } from "./static-table.ts";
 const maxNames = 512;
 const maxTemplates = 1024;
 const valuesPerName = 8;
+// a call into the runtime costs more than a short loop
+const shortText = 24;
 
 /** Fields that a compressing intermediary must not index either: secrets could be guessed by size (RFC 7541 §7.1.3). */
 const sensitiveNames = new Set(["authorization", "proxy-authorization", "cookie", "set-cookie"]);
@@ -22,16 +24,33 @@ for (let i = staticLength; i >= 1; i -= 1) {
   if (value !== "") staticFields.set(`${name}\n${value}`, i);
 }
 
-/** What this connection knows of one name. Entries of the dynamic table are named by their order of insertion. */
-class NameEntry {
+/** An entry of the dynamic table. Entries are named by their order of insertion. */
+class TableEntry {
+  readonly value: string;
+  readonly place: number;
+  readonly bytes: number;
+  /** The next one that was inserted. */
+  newer: TableEntry | undefined;
+  /** The one before it with the same name. */
+  sameName: TableEntry | undefined;
+
+  constructor(value: string, place: number, bytes: number, sameName: TableEntry | undefined) {
+    this.value = value;
+    this.place = place;
+    this.bytes = bytes;
+    this.sameName = sameName;
+  }
+}
+
+/** What this connection knows of one name. */
+class KnownName {
   readonly staticIndex: number;
   readonly isSensitive: boolean;
-  /** Newest entry with this name, -1 when there never was one. */
-  newest = -1;
-  /** Last values that were inserted, and where. */
-  readonly values: string[] = [];
-  readonly places: number[] = [];
-  nextPlace = 0;
+  /** Of a secret that came again: its encoding, and the value that it is of. */
+  literal: Uint8Array | undefined;
+  literalOf: string | undefined;
+  /** The newest entry with this name; it may have left the table. */
+  newest: TableEntry | undefined;
   lastValue: string | undefined;
   insertions = 0;
   hits = 0;
@@ -42,20 +61,23 @@ class NameEntry {
   }
 }
 
+const noBytes = new Uint8Array(0);
+
 class EncodedTemplate {
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes = noBytes;
   length = 0;
   generation = -1;
 }
 
 /** One connection's encoder and its dynamic table. Fields must have been judged sendable (`assertSendable`). */
 export class HpackEncoder {
-  #names = new Map<string, NameEntry>();
-  #templates = new Map<HeaderTemplate, EncodedTemplate>();
-  #sizes: number[] = [];
-  /** Entries inserted ever; the oldest that is left. */
+  readonly #names = new Map<string, KnownName>();
+  readonly #templates = new Map<HeaderTemplate, EncodedTemplate>();
+  #oldest: TableEntry | undefined;
+  #newest: TableEntry | undefined;
+  /** Entries inserted ever, and gone ever. */
   #inserted = 0;
-  #oldest = 0;
+  #evicted = 0;
   /** Grows with every change of the table: what was encoded under another one is stale. */
   #generation = 0;
   #tableBytes = 0;
@@ -134,104 +156,121 @@ export class HpackEncoder {
   }
 
   #encodeField(name: string, value: string, target: Buffer, at: number): number {
-    let entry = this.#names.get(name);
-    if (entry === undefined) {
+    let known = this.#names.get(name);
+    if (known === undefined) {
       // forgetting what names were seen loses compression, never correctness
       if (this.#names.size >= maxNames) this.#names.clear();
-      entry = new NameEntry(name);
-      this.#names.set(name, entry);
+      known = new KnownName(name);
+      this.#names.set(name, known);
     }
-    if (entry.isSensitive) return this.#writeLiteral(entry, 0x10, 0x0f, name, value, target, at);
-    const index = this.#find(entry, name, value);
+    if (known.isSensitive) return this.#writeSecret(known, name, value, target, at);
+    const index = this.#find(known, name, value);
     if (index > 0) return writeInteger(target, at, 0x80, 0x7f, index);
-    if (this.#isWorthIndexing(entry, name, value)) {
-      const position = this.#writeIndexed(entry, name, value, target, at);
-      this.#insert(entry, name, value);
+    if (this.#isWorthIndexing(known, name, value)) {
+      const position = this.#writeIndexed(known, name, value, target, at);
+      this.#insert(known, name, value);
       return position;
     }
-    return this.#writeLiteral(entry, 0x00, 0x0f, name, value, target, at);
+    const position = this.#writeName(known, 0x00, name, target, at);
+    return writeText(target, position, value);
   }
 
-  #find(entry: NameEntry, name: string, value: string): number {
-    const { values, places } = entry;
-    for (let i = 0; i < values.length; i += 1) {
-      if (values[i] !== value) continue;
-      const place = places[i] as number;
-      if (place < this.#oldest) break;
-      entry.hits += 1;
-      return staticLength + this.#inserted - place;
+  #isInTable(entry: TableEntry | undefined): entry is TableEntry {
+    return entry !== undefined && entry.place >= this.#evicted;
+  }
+
+  #find(known: KnownName, name: string, value: string): number {
+    let entry = known.newest;
+    for (let i = 0; i < valuesPerName && this.#isInTable(entry); i += 1) {
+      if (entry.value === value) {
+        known.hits += 1;
+        return staticLength + this.#inserted - entry.place;
+      }
+      entry = entry.sameName;
     }
     // only few names have values in the static table; the others skip building the key
-    if (entry.staticIndex > 0 && entry.staticIndex <= 16) return staticFields.get(`${name}\n${value}`) ?? 0;
+    if (known.staticIndex > 0 && known.staticIndex <= 16) return staticFields.get(`${name}\n${value}`) ?? 0;
     return 0;
   }
 
-  #isWorthIndexing(entry: NameEntry, name: string, value: string): boolean {
+  #isWorthIndexing(known: KnownName, name: string, value: string): boolean {
     const bytes = name.length + value.length + 32;
     if (bytes * 4 > this.#maxTableBytes) return false;
-    if (entry.insertions >= 4 && entry.hits < entry.insertions * 4) return false;
-    const { lastValue } = entry;
-    entry.lastValue = value;
+    if (known.insertions >= 4 && known.hits < known.insertions * 4) return false;
+    const { lastValue } = known;
+    known.lastValue = value;
     if (lastValue === undefined) {
       this.#isUnsettled = true;
       return false;
     }
     // seen twice; or a name that has no index yet and would be spelled out every time
-    if (lastValue === value || (entry.staticIndex === 0 && entry.newest < this.#oldest)) return true;
+    if (lastValue === value || (known.staticIndex === 0 && !this.#isInTable(known.newest))) return true;
     this.#isUnsettled = true;
     return false;
   }
 
-  #nameIndex(entry: NameEntry): number {
-    if (entry.staticIndex > 0) return entry.staticIndex;
-    return entry.newest >= this.#oldest ? staticLength + this.#inserted - entry.newest : 0;
+  /** Writes the start of a literal that isn't indexed: its name, by index where it has one. */
+  #writeName(known: KnownName, bits: number, name: string, target: Buffer, at: number): number {
+    let index = known.staticIndex;
+    if (index === 0 && this.#isInTable(known.newest)) index = staticLength + this.#inserted - known.newest.place;
+    const position = writeInteger(target, at, bits, 0x0f, index);
+    return index === 0 ? writeText(target, position, name) : position;
   }
 
-  #writeLiteral(
-    e: NameEntry,
-    bits: number,
-    mask: number,
-    name: string,
-    value: string,
-    target: Buffer,
-    at: number,
-  ): number {
-    const index = this.#nameIndex(e);
-    let position = writeInteger(target, at, bits, mask, index);
-    if (index === 0) position = writeText(target, position, name);
+  /** A token is mostly the one of the call before, and long: copied, not written anew. */
+  #writeSecret(known: KnownName, name: string, value: string, target: Buffer, at: number): number {
+    const position = this.#writeName(known, 0x10, name, target, at);
+    if (known.literalOf === value) {
+      known.literal ??= encodedText(value);
+      target.set(known.literal, position);
+      return position + known.literal.length;
+    }
+    known.literal = undefined;
+    known.literalOf = value.length > shortText && value.length <= 4096 ? value : undefined;
     return writeText(target, position, value);
   }
 
   /** A field for the table: sent once, so its strings are worth Huffman code where that is shorter. */
-  #writeIndexed(entry: NameEntry, name: string, value: string, target: Buffer, at: number): number {
-    const index = this.#nameIndex(entry);
-    let position = writeInteger(target, at, 0x40, 0x3f, index);
-    if (index === 0) position = writeShortest(target, position, name);
-    position = writeShortest(target, position, value);
-    return position;
+  #writeIndexed(known: KnownName, name: string, value: string, target: Buffer, at: number): number {
+    let index = known.staticIndex;
+    if (index === 0 && this.#isInTable(known.newest)) index = staticLength + this.#inserted - known.newest.place;
+    const position = writeInteger(target, at, 0x40, 0x3f, index);
+    return writeShortest(target, index === 0 ? writeShortest(target, position, name) : position, value);
   }
 
-  #insert(entry: NameEntry, name: string, value: string): void {
+  #insert(known: KnownName, name: string, value: string): void {
     const bytes = name.length + value.length + 32;
     this.#evict(bytes);
-    const place = this.#inserted;
-    this.#sizes.push(bytes);
+    const sameName = this.#isInTable(known.newest) ? known.newest : undefined;
+    const entry = new TableEntry(value, this.#inserted, bytes, sameName);
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
     this.#inserted += 1;
     this.#generation += 1;
     this.#tableBytes += bytes;
-    entry.newest = place;
-    entry.insertions += 1;
-    entry.values[entry.nextPlace] = value;
-    entry.places[entry.nextPlace] = place;
-    entry.nextPlace = (entry.nextPlace + 1) % valuesPerName;
+    known.newest = entry;
+    known.insertions += 1;
   }
 
   #evict(bytes: number): void {
-    while (this.#sizes.length > 0 && this.#tableBytes + bytes > this.#maxTableBytes) {
-      this.#tableBytes -= this.#sizes.shift() as number;
-      this.#oldest += 1;
+    while (this.#oldest !== undefined && this.#tableBytes + bytes > this.#maxTableBytes) {
+      const gone: TableEntry = this.#oldest;
+      this.#tableBytes -= gone.bytes;
+      this.#evicted += 1;
+      this.#oldest = gone.newer;
+      // what may still point to it must not keep others alive
+      gone.newer = undefined;
+      gone.sameName = undefined;
+      if (this.#oldest === undefined) this.#newest = undefined;
     }
   }
+}
+
+/** A string as it stands in a literal. */
+function encodedText(text: string): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(text.length + 6);
+  return bytes.subarray(0, writeText(bytes, 0, text));
 }
 
 /** Writes an integer whose first byte starts with `bits` (RFC 7541 §5.1). */
@@ -255,8 +294,7 @@ function writeInteger(target: Buffer, at: number, bits: number, mask: number, va
 function writeText(target: Buffer, at: number, text: string): number {
   const { length } = text;
   const position = writeInteger(target, at, 0, 0x7f, length);
-  // a call into the runtime costs more than a short loop
-  if (length > 24) target.write(text, position, "latin1");
+  if (length > shortText) target.write(text, position, "latin1");
   else for (let i = 0; i < length; i += 1) target[position + i] = text.charCodeAt(i);
   return position + length;
 }

@@ -1,5 +1,4 @@
 const smallestSlots = 8;
-const largestSlots = 256;
 const maxBytes = 16 * 1024;
 const noBytes = Buffer.allocUnsafeSlow(0);
 
@@ -24,19 +23,26 @@ export class SeenText {
 
 /**
  * For each place where header blocks spell out a string, the last one there: a token that comes with every call is compared, not
- * decoded. One connection's; bounded in places and bytes, and as small as what it saw.
+ * decoded. One connection's; bounded in bytes, its places by who asks, and as small as what it saw.
  */
 export class SeenTexts {
   #slots: (SeenText | undefined)[] = [];
   #mask = -1;
+  #count = 0;
   /** The strings as they were received. */
   #bytes: Buffer = noBytes;
   #used = 0;
 
-  /** What is known of place `key` (0 to 255). */
+  /** What is known of place `key`, a small number. */
   at(key: number): SeenText {
-    const seen = this.#slots[key & this.#mask];
-    return seen !== undefined && seen.key === key ? seen : this.#add(key);
+    const slots = this.#slots;
+    const mask = this.#mask;
+    for (let slot = key & mask; mask >= 0; slot = (slot + 1) & mask) {
+      const seen = slots[slot];
+      if (seen === undefined) break;
+      if (seen.key === key) return seen;
+    }
+    return this.#add(key);
   }
 
   matches(seen: SeenText, bytes: Buffer, start: number, length: number, isHuffman: boolean): boolean {
@@ -74,17 +80,24 @@ export class SeenTexts {
   }
 
   #add(key: number): SeenText {
+    // a quarter stays free, so that a search ends soon
+    if (this.#count * 4 >= (this.#mask + 1) * 3) this.#grow();
     const seen = new SeenText(key);
-    while (this.#mask < 0 || (this.#slots[key & this.#mask] !== undefined && this.#mask < largestSlots - 1))
-      this.#grow();
-    this.#slots[key & this.#mask] = seen;
+    this.#place(seen);
+    this.#count += 1;
     return seen;
+  }
+
+  #place(seen: SeenText): void {
+    let slot = seen.key & this.#mask;
+    while (this.#slots[slot] !== undefined) slot = (slot + 1) & this.#mask;
+    this.#slots[slot] = seen;
   }
 
   #grow(): void {
     const old = this.#slots;
     this.#mask = this.#mask < 0 ? smallestSlots - 1 : this.#mask * 2 + 1;
     this.#slots = new Array(this.#mask + 1).fill(undefined);
-    for (const seen of old) if (seen !== undefined) this.#slots[seen.key & this.#mask] = seen;
+    for (const seen of old) if (seen !== undefined) this.#place(seen);
   }
 }
