@@ -88,6 +88,11 @@ export class StreamSurfaceCall extends Duplex {
     this.on("error", (error: Error) => this.#fail(error));
   }
 
+  /** `for await` over the requests leaves the call as it is: Node's own would destroy it, and what is still to be said with it. */
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<unknown> {
+    return this.iterator({ destroyOnReturn: false });
+  }
+
   override _read(): void {
     this.#call.startRead();
   }

@@ -52,6 +52,43 @@ test("a client-streaming handler reads a stream and calls back", async () => {
   expect((await outcome).messages[0]?.toString()).toBe("abc");
 });
 
+test("a client-streaming handler may read with for await, to the end or not", async () => {
+  const most = [3, 1];
+  await using pair = await start({
+    async collect(call, callback) {
+      const wanted = most.shift();
+      const texts: string[] = [];
+      for await (const bytes of call) if (texts.push(String(bytes)) === wanted) break;
+      callback(null, Buffer.from(texts.join(" ")));
+    },
+  });
+  const collected = async () => {
+    const { call, outcome } = pair.client.collect();
+    for (const text of ["a", "b"]) call.write(Buffer.from(text));
+    call.end();
+    return String((await outcome).messages[0]);
+  };
+  expect(await collected()).toBe("a b");
+  expect(await collected()).toBe("a");
+});
+
+test("a bidirectional handler may write after it has read with for await", async () => {
+  await using pair = await start({
+    async chat(call) {
+      let count = 0;
+      for await (const _ of call) count++;
+      call.write(Buffer.from(`${count}`));
+      call.end();
+    },
+  });
+  const call = pair.client.chat();
+  const outcome = outcomeOf(call);
+  call.write(Buffer.from("0"));
+  call.end();
+  const { messages, status: ended } = await outcome;
+  expect([messages.map(String), ended.code]).toEqual([["1"], status.OK]);
+});
+
 test("a server-streaming handler writes a stream", async () => {
   await using pair = await start();
   const { messages, status: ended } = await outcomeOf(pair.client.expand(Buffer.from("weft")));
