@@ -26,10 +26,15 @@ export function wireMetadata(metadata: GrpcJsMetadata): Metadata {
   const byName = metadata.toHttp2Headers();
   for (const name in byName) {
     const values = byName[name];
-    if (Array.isArray(values)) for (const value of values) headers.push(name, value);
-    else if (values !== undefined) headers.push(name, String(values));
+    if (Array.isArray(values)) for (const value of values) headers.push(name, wireValue(name, value));
+    else if (values !== undefined) headers.push(name, wireValue(name, String(values)));
   }
   return Metadata.received(headers);
+}
+
+/** grpc-js pads its base64; senders shouldn't (PROTOCOL-HTTP2, "Custom-Metadata"). */
+function wireValue(name: string, value: string): string {
+  return name.endsWith("-bin") && value.endsWith("=") ? value.slice(0, value.indexOf("=")) : value;
 }
 
 function addBinary(metadata: GrpcJsMetadata, name: string, text: string): void {
