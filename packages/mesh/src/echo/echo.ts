@@ -1,4 +1,5 @@
 import {
+  createChannelz,
   createHealth,
   createReflection,
   createServer,
@@ -12,6 +13,7 @@ import { type EchoInstance, echoResponse } from "./echo-handler.ts";
 import { forwardEcho } from "./forward.ts";
 import { parseForwardRequest } from "./forward-request.ts";
 
+/** So that grpcurl needs no .proto files. */
 const reflection = createReflection(async () => {
   const { descriptorSet } = await import("@weft/xds-api/descriptors");
   return Buffer.from(descriptorSet, "base64");
@@ -47,6 +49,8 @@ export async function startEcho(options: EchoOptions): Promise<Echo> {
       servers.push(server);
       const own = { port: 0 };
       addEcho(server, options.instance, own, health);
+      // Testers look into the process; who calls through the mesh doesn't.
+      if (!xds) createChannelz().addTo(server);
       own.port = (await server.listen(address)).port;
       ports.push(own.port);
     }
