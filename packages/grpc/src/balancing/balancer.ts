@@ -40,5 +40,5 @@ export interface Balancer {
 
 /** A balancer without endpoints yet: its picker queues until `updateEndpoints`. */
 export function createBalancer(policy: BalancerPolicy, options: BalancerOptions): Balancer {
-  return policy.kind === "round_robin" ? new RoundRobin(options) : new PickFirst(options);
+  return policy.kind === "round_robin" ? new RoundRobin(options) : new PickFirst(options, policy.shuffle);
 }

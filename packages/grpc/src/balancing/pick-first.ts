@@ -2,21 +2,32 @@ import { RpcError } from "../rpc/error.ts";
 import { type Address, addressText } from "../subchannel/address.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
 import type { Subchannel, SubchannelWatcher } from "../subchannel/subchannel.ts";
+import { addressesInOrder, shuffled } from "./address-order.ts";
 import type { Balancer, BalancerOptions } from "./balancer.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { type Picker, queuePicker } from "./picker.ts";
 
+/** How long an address may take before the next one is tried beside it (gRFC A61). */
+const attemptDelayMs = 250;
+
 /**
- * Tries the addresses in order and stays with the first that connects (gRFC A62).
+ * Tries the addresses in order, each beside the last where that takes long, and stays with the first that connects (gRFC
+ * A61, A62).
  *
  * Connects when a call needs it, and is IDLE again when that connection ends. When every address failed it stays in
- * TRANSIENT_FAILURE, trying on, until one of them connects.
+ * TRANSIENT_FAILURE, trying on, until one of them connects. Has subchannels of the addresses only while it connects, and
+ * of one while it is connected.
  */
 export class PickFirst implements Balancer, SubchannelWatcher {
   readonly #options: BalancerOptions;
+  readonly #isShuffling: boolean;
+  #addresses: readonly Address[] = [];
   #subchannels: readonly Subchannel[] = [];
-  /** Which one is being tried in the first pass; beyond the last one all are, each as its back-off allows. */
+  /** How many were tried in the first pass; beyond the last one all are, each as its back-off allows. */
   #tried = 0;
+  /** Those that failed since the pass began. */
+  readonly #failed = new Set<Subchannel>();
+  #cancelDelay: (() => void) | undefined;
   #selected: Subchannel | undefined;
   #state: ConnectivityState = "IDLE";
   #picker: Picker = queuePicker;
@@ -24,8 +35,9 @@ export class PickFirst implements Balancer, SubchannelWatcher {
   #isWanted = false;
   #isClosed = false;
 
-  constructor(options: BalancerOptions) {
+  constructor(options: BalancerOptions, isShuffling = false) {
     this.#options = options;
+    this.#isShuffling = isShuffling;
   }
 
   get picker(): Picker {
@@ -37,41 +49,36 @@ export class PickFirst implements Balancer, SubchannelWatcher {
   }
 
   updateEndpoints(endpoints: readonly Endpoint[]): void {
-    const { pool, connectOptions } = this.#options;
-    const subchannels = distinct(endpoints).map((address) => pool.acquire(address, connectOptions));
-    const before = this.#subchannels;
-    for (const subchannel of before) subchannel.unwatch(this);
-    this.#subchannels = subchannels;
-    for (const subchannel of subchannels) subchannel.watch(this);
-    // Acquired before these go: what stays is never closed in between.
-    for (const subchannel of before) pool.release(subchannel);
+    const random = this.#options.random ?? Math.random;
+    this.#addresses = addressesInOrder(this.#isShuffling ? shuffled(endpoints, random) : endpoints);
     const selected = this.#selected;
-    if (selected !== undefined && subchannels.includes(selected)) return;
-    this.#selected = undefined;
-    if (subchannels.length === 0) this.#fail(new RpcError("UNAVAILABLE", "there are no endpoints"));
-    else if (selected !== undefined) this.#become("IDLE", queuePicker);
+    if (selected !== undefined) {
+      if (this.#addresses.some((address) => addressText(address) === selected.peer)) return;
+      this.#selected = undefined;
+      this.#releaseAllBut(undefined);
+    }
+    if (this.#addresses.length === 0) {
+      this.#releaseAllBut(undefined);
+      this.#fail(new RpcError("UNAVAILABLE", "there are no endpoints"));
+    } else if (selected !== undefined) this.#become("IDLE", queuePicker);
     else if (this.#state !== "IDLE" || this.#isWanted) this.#begin();
   }
 
   onResolverError(error: RpcError): void {
-    if (this.#subchannels.length === 0) this.#fail(error);
+    if (this.#addresses.length === 0) this.#fail(error);
   }
 
   exitIdle(): void {
     if (this.#state !== "IDLE") return;
     this.#isWanted = true;
-    if (this.#subchannels.length > 0) this.#begin();
+    if (this.#addresses.length > 0) this.#begin();
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const subchannel of this.#subchannels) {
-      subchannel.unwatch(this);
-      this.#options.pool.release(subchannel);
-    }
-    this.#subchannels = [];
     this.#selected = undefined;
     this.#state = "SHUTDOWN";
+    this.#releaseAllBut(undefined);
   }
 
   onSubchannelState(subchannel: Subchannel): void {
@@ -79,21 +86,27 @@ export class PickFirst implements Balancer, SubchannelWatcher {
     if (subchannel === this.#selected) {
       if (subchannel.state === "READY") return;
       this.#selected = undefined;
+      this.#releaseAllBut(undefined);
       this.#become("IDLE", queuePicker);
       this.#options.onResolutionWanted?.();
       return;
     }
     if (this.#selected !== undefined || this.#state === "IDLE") return;
-    if (subchannel.state === "READY") this.#select(subchannel);
-    else if (this.#tried < this.#subchannels.length) this.#tryNext();
-    else if (subchannel.state === "IDLE") subchannel.connect();
-    else if (subchannel.state === "TRANSIENT_FAILURE") this.#failWith(subchannel);
+    const { state } = subchannel;
+    if (state === "READY") this.#select(subchannel);
+    else if (state === "TRANSIENT_FAILURE") {
+      this.#failed.add(subchannel);
+      // The next needn't wait for its turn.
+      if (this.#tried < this.#subchannels.length) this.#tryNext();
+      else this.#failIfAllDid(subchannel);
+    } else if (state === "IDLE" && this.#tried === this.#subchannels.length) subchannel.connect();
   }
 
   /** From the first address on. */
   #begin(): void {
     this.#tried = 0;
     this.#isWanted = false;
+    this.#acquireAll();
     const ready = this.#subchannels.find((subchannel) => subchannel.state === "READY");
     if (ready !== undefined) {
       this.#select(ready);
@@ -104,32 +117,66 @@ export class PickFirst implements Balancer, SubchannelWatcher {
     this.#tryNext();
   }
 
-  /** Goes on to the first address that hasn't failed yet. */
+  /** Goes on to the next address that hasn't failed yet; the one after it has its turn a little later. */
   #tryNext(): void {
+    this.#stopDelay();
     while (this.#tried < this.#subchannels.length) {
-      const subchannel = this.#subchannels[this.#tried]!;
-      if (subchannel.state === "CONNECTING") return;
-      if (subchannel.state === "IDLE") {
-        // Its states come back here, from within `connect` too.
-        subchannel.connect();
-        return;
+      const subchannel = this.#subchannels[this.#tried++]!;
+      if (subchannel.state === "TRANSIENT_FAILURE") {
+        this.#failed.add(subchannel);
+        continue;
       }
-      this.#tried++;
+      if (this.#tried < this.#subchannels.length) {
+        this.#cancelDelay = this.#options.pool.clock.schedule(attemptDelayMs, () => this.#tryNext());
+      }
+      // Its states come back here, from within too.
+      subchannel.connect();
+      return;
     }
     const last = this.#subchannels.at(-1);
-    if (last !== undefined) this.#failWith(last);
-    // Those that were skipped meanwhile, or whose back-off is over.
+    if (last !== undefined) this.#failIfAllDid(last);
+    // Those whose back-off is over meanwhile.
     for (const subchannel of this.#subchannels) subchannel.connect();
+  }
+
+  #stopDelay(): void {
+    this.#cancelDelay?.();
+    this.#cancelDelay = undefined;
   }
 
   #select(subchannel: Subchannel): void {
     this.#selected = subchannel;
+    // The others' attempts are called off, unless somebody else needs them.
+    this.#releaseAllBut(subchannel);
     this.#become("READY", { kind: "ready", pick: () => subchannel });
   }
 
-  #failWith(subchannel: Subchannel): void {
-    const { lastError } = subchannel;
+  #acquireAll(): void {
+    const { pool, connectOptions } = this.#options;
+    const subchannels = this.#addresses.map((address) => pool.acquire(address, connectOptions));
+    // Acquired before the others go: what stays is never closed in between.
+    this.#releaseAllBut(undefined);
+    this.#subchannels = subchannels;
+    for (const subchannel of subchannels) subchannel.watch(this);
+  }
+
+  #releaseAllBut(kept: Subchannel | undefined): void {
+    this.#stopDelay();
+    this.#failed.clear();
+    const before = this.#subchannels;
+    this.#subchannels = kept === undefined ? [] : [kept];
+    for (const subchannel of before) {
+      if (subchannel === kept) continue;
+      subchannel.unwatch(this);
+      void this.#options.pool.release(subchannel);
+    }
+  }
+
+  /** Once each of them has failed, a failure is told, and anew with each further one. */
+  #failIfAllDid(subchannel: Subchannel): void {
     const count = this.#subchannels.length;
+    if (this.#failed.size < count) return;
+    const { lastError } = subchannel;
     const details = lastError?.details ?? `no connection to ${subchannel.peer}`;
     const all = count === 1 ? details : `none of ${count} addresses could be reached; the last error: ${details}`;
     this.#fail(new RpcError("UNAVAILABLE", all, { cause: lastError?.cause ?? lastError }));
@@ -145,12 +192,4 @@ export class PickFirst implements Balancer, SubchannelWatcher {
     this.#picker = picker;
     this.#options.onPicker(picker);
   }
-}
-
-function distinct(endpoints: readonly Endpoint[]): Address[] {
-  const addresses = new Map<string, Address>();
-  for (const endpoint of endpoints) {
-    for (const address of endpoint.addresses) addresses.set(addressText(address), address);
-  }
-  return [...addresses.values()];
 }

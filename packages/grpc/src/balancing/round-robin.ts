@@ -140,7 +140,8 @@ export class RoundRobin implements Balancer {
         const first = order[next]!;
         next = next + 1 === order.length ? 0 : next + 1;
         if (first.hasCapacity) return first;
-        // It has as many calls as the peer allows: another may have room.
+        // It has as many calls as the peer allows: another may have room until it has one more connection.
+        first.addConnection();
         return subchannels.find((subchannel) => subchannel.hasCapacity) ?? first;
       },
     };

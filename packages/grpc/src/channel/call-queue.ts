@@ -4,11 +4,13 @@ import type { ClientCall } from "../rpc/client-call.ts";
 const foreverMs = 86_400_000;
 
 /**
- * Calls of one channel that wait for a router or a connection, in order. Keeps the process alive while there are any that
- * aren't in the background.
+ * Calls of one channel that wait: for a router or a connection, in order, or apart from the others for something of their
+ * own. Keeps the process alive while there are any that aren't in the background.
  */
 export class CallQueue {
   #calls = new Set<ClientCall>();
+  /** Calls that wait for something of their own, with how to call that off. */
+  readonly #parked = new Map<ClientCall, () => void>();
   readonly #maxCalls: number;
   /** Starts or ends the call; false: it waits on. */
   readonly #dispatch: (call: ClientCall) => boolean;
@@ -22,23 +24,43 @@ export class CallQueue {
   }
 
   get size(): number {
-    return this.#calls.size;
+    return this.#calls.size + this.#parked.size;
   }
 
   /** False when the queue is full. */
   add(call: ClientCall): boolean {
-    if (this.#calls.size >= this.#maxCalls) return false;
-    call.hasWaited = true;
+    if (this.size >= this.#maxCalls) return false;
     this.#calls.add(call);
-    if (!call.isBackground) this.#hold ??= setInterval(() => undefined, foreverMs);
+    this.#holdFor(call);
     return true;
   }
 
-  delete(call: ClientCall): void {
-    if (this.#calls.delete(call) && !this.#isFlushing) this.#releaseIfIdle();
+  /** Lets `call` wait until `unpark`; `cancel` runs if it ends or is parked anew before. */
+  park(call: ClientCall, cancel: () => void): void {
+    this.#parked.get(call)?.();
+    this.#parked.set(call, cancel);
+    this.#holdFor(call);
   }
 
-  /** Tries every call again. Called from within, it goes round once more. */
+  /** The end of a wait; false if `call` isn't parked. The process is held by whatever the call does next. */
+  unpark(call: ClientCall): boolean {
+    const wasParked = this.#parked.delete(call);
+    if (wasParked) this.#releaseIfIdle();
+    return wasParked;
+  }
+
+  isParked(call: ClientCall): boolean {
+    return this.#parked.has(call);
+  }
+
+  delete(call: ClientCall): void {
+    const cancel = this.#parked.get(call);
+    cancel?.();
+    const hadCall = this.#parked.delete(call) || this.#calls.delete(call);
+    if (hadCall && !this.#isFlushing) this.#releaseIfIdle();
+  }
+
+  /** Tries every call again, parked ones excepted. Called from within, it goes round once more. */
   flush(): void {
     this.#needsFlush = true;
     if (this.#isFlushing) return;
@@ -58,10 +80,19 @@ export class CallQueue {
     this.#releaseIfIdle();
   }
 
+  #holdFor(call: ClientCall): void {
+    call.hasWaited = true;
+    if (!call.isBackground) this.#hold ??= setInterval(() => undefined, foreverMs);
+  }
+
   #releaseIfIdle(): void {
-    if (this.#hold === undefined) return;
-    for (const call of this.#calls) if (!call.isBackground) return;
+    if (this.#hold === undefined || isAnyInForeground(this.#calls) || isAnyInForeground(this.#parked.keys())) return;
     clearInterval(this.#hold);
     this.#hold = undefined;
   }
+}
+
+function isAnyInForeground(calls: Iterable<ClientCall>): boolean {
+  for (const call of calls) if (!call.isBackground) return true;
+  return false;
 }

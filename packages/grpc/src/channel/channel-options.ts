@@ -1,23 +1,46 @@
 import type { BalancerPolicy } from "../balancing/balancer.ts";
 import type { ChannelCredentials } from "../identity/credentials.ts";
+import type { CallCredentials } from "../rpc/call-credentials.ts";
+import type { MessageEncoding } from "../rpc/compression.ts";
 import type { KeepaliveOptions } from "../subchannel/connect-options.ts";
 
 /** How a channel is made; everything has a default. */
 export interface ChannelOptions {
   /** Default: plaintext. */
   readonly credentials?: ChannelCredentials;
+  /** Asked for metadata that proves who calls, for every call. Refused in plaintext. */
+  readonly callCredentials?: CallCredentials;
   /** `:authority` of every call, and the name that a certificate must be for. Default: from the target. */
   readonly authority?: string;
   /** A longer response message ends its call with RESOURCE_EXHAUSTED. Default 4 MiB. */
   readonly maxReceiveMessageBytes?: number;
+  /** The same for requests, which are not sent then. Default: no limit. */
+  readonly maxSendMessageBytes?: number;
+  /** How requests are compressed. Default `identity`. Responses are read however the server compresses them. */
+  readonly compression?: MessageEncoding;
+  /**
+   * Settings by method, retry policies and more (gRFC A2, A6): the JSON of gRPC's service configs, or the object that it
+   * stands for. A mistake in it is a TypeError that names the field.
+   */
+  readonly serviceConfig?: string | object;
+  /** Retries and hedging by policy. Default true; what it costs without a policy is nothing. */
+  readonly retries?: boolean;
+  /** What one call may keep for further attempts. Default 1 MiB; beyond it the call has no more of them. */
+  readonly callRetryBufferBytes?: number;
+  /** The same for all calls of the channel together. Default 16 MiB. */
+  readonly retryBufferBytes?: number;
   /** Pings that notice a dead peer. Default: none. */
   readonly keepalive?: KeepaliveOptions;
   /** Put before this package's own in `user-agent`. */
   readonly userAgent?: string;
-  /** For targets that don't bring their own (dns, ipv4, ipv6, unix). Default `pick_first`. */
+  /** For targets that don't bring their own (dns, ipv4, ipv6, unix). Default: as the service config says, or `pick_first`. */
   readonly loadBalancing?: BalancerPolicy["kind"];
   /** Calls that may wait for a connection at once; further ones fail with RESOURCE_EXHAUSTED. Default 10,000. */
   readonly maxQueuedCalls?: number;
+  /** Connections to one address: another is opened when all are as full as the peer allows (gRFC A105). Default 10. */
+  readonly maxConnectionsPerAddress?: number;
+  /** A channel without calls for this long, and up to half as long again, gives its connections back until the next call. Default 30 min; 0: never. */
+  readonly idleTimeoutMs?: number;
   /** The first wait after a failed connection attempt. Default 1 s. */
   readonly initialBackoffMs?: number;
   /** Default 120 s. */

@@ -2,16 +2,20 @@ import type { Balancer } from "../balancing/balancer.ts";
 import type { ChannelCredentials } from "../identity/credentials.ts";
 import type { RpcError } from "../rpc/error.ts";
 import type { Metadata } from "../rpc/metadata.ts";
+import type { RetryPolicy } from "../rpc/retry-policy.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
 import type { SubchannelSource } from "../subchannel/subchannel-pool.ts";
 import type { ChannelOptions } from "./channel-options.ts";
+import type { ServiceConfig } from "./service-config.ts";
 import type { Target } from "./target.ts";
 
-/** Where a call goes, and the longest it may take. */
+/** Where a call goes, the longest it may take, and how it is tried again. */
 export interface CallRoute {
   readonly balancer: Balancer;
   /** From the start of the call; 0: no limit. The call's own deadline holds too. */
   readonly timeoutMs: number;
+  /** For methods that the service config gives no policy. */
+  readonly retry?: RetryPolicy | undefined;
 }
 
 /** Picks a route per call: pure, synchronous, replaced as a whole. */
@@ -40,6 +44,8 @@ export interface ChannelEnvironment {
   readonly pool: SubchannelSource;
   readonly credentials: ChannelCredentials;
   readonly options: ChannelOptions;
+  /** Its options' service config. */
+  readonly serviceConfig?: ServiceConfig | undefined;
   /** The `:authority` of the channel's calls, which is also the name to verify. */
   readonly authority: string;
   /** A balancer of the router has a new picker: calls that wait are tried again. Hand it to `createBalancer` as `onPicker`. */

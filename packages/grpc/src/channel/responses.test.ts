@@ -169,18 +169,30 @@ describe("connections", () => {
     expect((await old).toString()).toBe("old");
   });
 
-  test("calls beyond the peer's MAX_CONCURRENT_STREAMS wait for their turn", async () => {
+  /** Most streams at once, of connections to a peer that allows 3 each. */
+  async function crowd(options: ChannelOptions) {
     let open = 0;
     let most = 0;
     const onCall: OnCall = (stream) => {
       most = Math.max(most, ++open);
       stream.on("close", () => open--);
-      setImmediate(() => answer(stream, frame("ok")));
+      setTimeout(() => answer(stream, frame("ok")), 1);
     };
-    await using peer = await served(onCall, { maxConcurrentStreams: 3 });
-    const replies = await Promise.all(Array.from({ length: 50 }, () => peer.client.unary(request)));
-    expect(replies).toHaveLength(50);
+    await using peer = await served(onCall, { maxConcurrentStreams: 3 }, options);
+    const replies = await Promise.all(Array.from({ length: 60 }, () => peer.client.unary(request)));
+    return { most, replies: replies.length, connections: peer.server.sessions.length };
+  }
+
+  test("calls beyond the peer's MAX_CONCURRENT_STREAMS wait for their turn", async () => {
+    const { most, replies } = await crowd({ maxConnectionsPerAddress: 1 });
+    expect(replies).toBe(60);
     expect(most).toBeLessThanOrEqual(3);
+  });
+
+  test("a peer that is full gets more connections, up to the limit of them", async () => {
+    const { most, replies, connections } = await crowd({ maxConnectionsPerAddress: 2 });
+    expect([replies, connections]).toEqual([60, 2]);
+    expect(most).toBeLessThanOrEqual(6);
   });
 
   test("calls that wait for their turn move to the next connection when theirs breaks", async () => {
@@ -189,7 +201,7 @@ describe("connections", () => {
       if (++calls === 1) setImmediate(() => stream.session?.destroy());
       else answer(stream, frame("ok"));
     };
-    await using peer = await served(onCall, { maxConcurrentStreams: 1 });
+    await using peer = await served(onCall, { maxConcurrentStreams: 1 }, { maxConnectionsPerAddress: 1 });
     const first = rejection(peer.client.unary(request));
     const second = peer.client.unary(request);
     expect((await first).code).toBe("UNAVAILABLE");

@@ -1,4 +1,4 @@
-import { type Balancer, createBalancer } from "../balancing/balancer.ts";
+import { type Balancer, type BalancerPolicy, createBalancer } from "../balancing/balancer.ts";
 import type { PlainChannelCredentials } from "../identity/credentials.ts";
 import type { ConnectOptions } from "../subchannel/connect-options.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
@@ -27,11 +27,19 @@ export class SingleRouter implements CallRouter {
 
 /** The balancer that a channel's own options ask for, with its credentials (an xDS channel's fallback). */
 export function balancerFor(environment: ChannelEnvironment, onResolutionWanted: () => void): Balancer {
-  const { options, pool, pickerChanged } = environment;
-  return createBalancer(
-    { kind: options.loadBalancing ?? "pick_first" },
-    { pool, connectOptions: connectOptionsFor(environment), onPicker: pickerChanged, onResolutionWanted },
-  );
+  const { pool, pickerChanged } = environment;
+  return createBalancer(policyOf(environment), {
+    pool,
+    connectOptions: connectOptionsFor(environment),
+    onPicker: pickerChanged,
+    onResolutionWanted,
+  });
+}
+
+function policyOf({ options, serviceConfig }: ChannelEnvironment): BalancerPolicy {
+  const configured = serviceConfig?.loadBalancing;
+  if (options.loadBalancing === undefined) return configured ?? { kind: "pick_first" };
+  return configured?.kind === options.loadBalancing ? configured : { kind: options.loadBalancing };
 }
 
 /** How a channel's own options say that connections are made. */
@@ -41,6 +49,7 @@ export function connectOptionsFor({ credentials, options, authority }: ChannelEn
     credentials: plain,
     serverName: hostOf(authority),
     ...(options.keepalive === undefined ? {} : { keepalive: options.keepalive }),
+    ...(options.maxConnectionsPerAddress === undefined ? {} : { maxConnections: options.maxConnectionsPerAddress }),
     ...(options.initialBackoffMs === undefined ? {} : { initialBackoffMs: options.initialBackoffMs }),
     ...(options.maxBackoffMs === undefined ? {} : { maxBackoffMs: options.maxBackoffMs }),
   };

@@ -1,16 +1,20 @@
 import { HeaderTemplate } from "../http2/headers.ts";
+import { type CallSettings, defaultCallSettings } from "./call-settings.ts";
+import { acceptedEncodings } from "./compression.ts";
 
-/** The request headers that all calls of one method on one channel share; made once, so that their encoding is cached. */
+/** What all calls of one method on one channel share: their request headers, made once so that the encoding is cached, and settings. */
 export class CallHead {
   readonly path: string;
-  readonly #authority: string;
+  readonly authority: string;
+  readonly settings: CallSettings;
   readonly #userAgent: string;
   #http: HeaderTemplate | undefined;
   #https: HeaderTemplate | undefined;
 
-  constructor(path: string, authority: string, userAgent: string) {
+  constructor(path: string, authority: string, userAgent: string, settings: CallSettings = defaultCallSettings) {
     this.path = path;
-    this.#authority = authority;
+    this.authority = authority;
+    this.settings = settings;
     this.#userAgent = userAgent;
   }
 
@@ -33,13 +37,15 @@ export class CallHead {
       ":path",
       this.path,
       ":authority",
-      this.#authority,
+      this.authority,
       "content-type",
       "application/grpc",
       "te",
       "trailers",
       "user-agent",
       this.#userAgent,
+      "grpc-accept-encoding",
+      acceptedEncodings,
     ]);
   }
 }

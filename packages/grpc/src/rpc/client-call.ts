@@ -1,31 +1,35 @@
 // Over 300 lines: one state machine on the hot path. One object per call is the stream's handler, the deadline wheel's
-// entry and the signal's listener.
+// entry, the signal's listener and the sink of messages, over all its attempts.
 import type { Http2Connection } from "../http2/connection.ts";
-import { ErrorCode, errorCodeName, type Http2Error } from "../http2/error.ts";
+import { ErrorCode, type Http2Error } from "../http2/error.ts";
 import type { HeaderList } from "../http2/headers.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import type { ConnectionCounts } from "./call-counts.ts";
 import type { CallHead } from "./call-head.ts";
+import type { CallListener } from "./call-listener.ts";
+import { CallRetry } from "./call-retry.ts";
+import { statusOfClose } from "./close-status.ts";
+import {
+  Compressor,
+  type CompressorSink,
+  Decompressor,
+  type DecompressorSink,
+  type MessageEncoding,
+  parseEncoding,
+} from "./compression.ts";
 import { type DeadlineEntry, deadlines } from "./deadline-wheel.ts";
 import type { RpcError } from "./error.ts";
 import { MessageReader, type MessageSink, messagePrefix, wholeMessage } from "./message-framing.ts";
 import type { Metadata } from "./metadata.ts";
-import { type CallStatus, isGrpcResponse, statusOfHttpResponse, statusOfTrailers } from "./response.ts";
-import { Status, type StatusName, statusOfReset } from "./status.ts";
+import { type CallStatus, headerValue, isGrpcResponse, statusOfHttpResponse, statusOfTrailers } from "./response.ts";
+import type { RetryEnvironment, RetryPolicy } from "./retry-policy.ts";
+import type { StartOptions } from "./start-options.ts";
+import { Status, type StatusName } from "./status.ts";
 import { formatTimeout } from "./timeout.ts";
 
-/** What a call tells whoever started it. Never from within the function that starts the call, except `onStatus`. */
-export interface CallListener {
-  /** Response headers: at most once, before any message; not at all when the call ended without them. */
-  onHeaders(headers: HeaderList): void;
-  /** The next message; its bytes belong to the listener. */
-  onMessage(message: Buffer): void;
-  /** `sendMessage` returned false before and would return true now. */
-  onWritable(): void;
-  /** Exactly once, last. `status` 0 is OK; `trailers` is empty where the status was made on this side. */
-  onStatus(status: number, details: string, trailers: HeaderList, cause: unknown): void;
-}
+export type { CallListener } from "./call-listener.ts";
+export type { ParentCall, StartOptions } from "./start-options.ts";
 
 /** A connection that calls run on. */
 export interface CallTransport {
@@ -43,55 +47,37 @@ export interface CallTransport {
 
 /** Who starts calls and looks after those that wait: a channel. */
 export interface CallOwner {
-  /** Starts `call` anew, from the choice of a connection on: none has done anything with it. */
+  /** Starts `call` anew, from the choice of a connection on. */
   restart(call: ClientCall): void;
+  /** Calls `call.proceed()` after `delayMs`, unless it has ended by then. */
+  proceedLater(call: ClientCall, delayMs: number): void;
   /** What `call` waits for, as it stands in a message: "a connection: connect ECONNREFUSED …". */
   describeWait(call: ClientCall): string;
   onCallEnded(call: ClientCall): void;
 }
 
-/** What a call may be told besides its method and messages. */
-export interface StartOptions {
-  readonly metadata?: Metadata | undefined;
-  /** When the call ends with DEADLINE_EXCEEDED. With several limits the earliest holds. */
-  readonly deadline?: Date | undefined;
-  readonly timeoutMs?: number | undefined;
-  /** Ends the call with CANCELLED. */
-  readonly signal?: AbortSignal | undefined;
-  /** Waits for a connection, where it would fail at once because there is none. Default false. */
-  readonly waitForReady?: boolean | undefined;
-  /**
-   * The call serves the process and not the other way round, as a subscription does: open or waiting, it doesn't keep the
-   * process alive. Default false.
-   */
-  readonly isBackground?: boolean | undefined;
-  /** The call that is being served and needs this one: its deadline holds here too, and its end cancels this one. */
-  readonly propagateFrom?: ParentCall | undefined;
-}
-
-/** A call that is being served, as far as calls made for it care. */
-export interface ParentCall {
-  readonly deadline: Date | undefined;
-  readonly signal: AbortSignal;
-}
-
 const empty = new Uint8Array(0);
 const noTrailers: HeaderList = [];
-const noMessages: readonly Uint8Array[] = [];
+/** What a streaming call without a retry policy keeps, for the case that no server looks at it (transparent retry). */
+const transparentBytes = 64 * 1024;
 
 const waiting = 0;
 const started = 1;
 const ended = 2;
 
-/** One attempt at a call, from before it has a connection to its status. */
-export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
+/**
+ * One call, from before it has a connection to its status.
+ *
+ * A call that no server looked at is started anew, once (gRFC A6, transparent retry); with a retry policy also one that
+ * failed. Either only while no response headers came and all that was sent is still kept.
+ */
+export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, CompressorSink, DecompressorSink {
   readonly head: CallHead;
   readonly metadata: Metadata | undefined;
   readonly waitForReady: boolean;
   readonly isBackground: boolean;
   readonly #owner: CallOwner;
   readonly #listener: CallListener;
-  readonly #maxReceiveBytes: number;
 
   /** The earliest limit, in the wheel's time; 0: none. */
   deadlineAt = 0;
@@ -106,6 +92,10 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   routedBy: unknown = undefined;
   /** The owner's: whether the call had to wait, so that less than its whole time is left. */
   hasWaited = false;
+  /** What credentials made: sent to peers that proved who they are, never in plaintext. */
+  credentialsMetadata: Metadata | undefined = undefined;
+  /** Attempts that were made before this one; the server is told. */
+  previousAttempts = 0;
 
   #state = waiting;
   /** The call's status once it has ended. */
@@ -116,17 +106,32 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   #connection: Http2Connection | undefined;
   #stream: Http2Stream | undefined;
   #reader: MessageReader | undefined;
+  #decompressor: Decompressor | undefined;
+  #compressor: Compressor | undefined;
+  readonly #compression: MessageEncoding;
 
-  /** The only request message, kept: a call that no server looked at is started anew, once (gRFC A6, transparent retry). */
+  /** The only request message. */
   readonly #request: Uint8Array | undefined;
-  /** Messages that wait for a stream. */
-  #unsent: Uint8Array[] | undefined;
+  /** Messages that wait for a stream, or are kept for another one: all since the first. */
+  #messages: Uint8Array[] | undefined;
+  #keptBytes = 0;
+  /** Those of them that are not to be compressed. */
+  #plainMessages: Set<Uint8Array> | undefined;
   #isHalfClosed: boolean;
+  #isWritable = true;
   #owesWritable = false;
   #isPaused = false;
-  #wasRestarted = false;
-  /** Bytes received while paused: given back to the peer's window on resume. */
+  /** Bytes received that the peer gets no new window for yet. */
   #heldBytes = 0;
+
+  /** All that was sent could be sent again. */
+  #isReplayable = true;
+  #wasRestarted = false;
+  #retry: CallRetry | undefined;
+  /** How long after the stream's end the next attempt begins; -1: there is none. */
+  #retryDelayMs = -1;
+  /** The status came before the last messages were decompressed. */
+  #lateStatus: { readonly status: CallStatus; readonly trailers: HeaderList } | undefined;
 
   constructor(
     head: CallHead,
@@ -134,18 +139,20 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     listener: CallListener,
     owner: CallOwner,
     request: Uint8Array | undefined,
-    maxReceiveBytes: number,
   ) {
+    const { settings } = head;
     this.head = head;
     this.metadata = options?.metadata;
-    this.waitForReady = options?.waitForReady === true;
+    this.waitForReady = options?.waitForReady ?? settings.waitForReady;
     this.isBackground = options?.isBackground === true;
+    this.#compression = options?.compression ?? settings.compression;
     this.#listener = listener;
     this.#owner = owner;
     this.#request = request;
     this.#isHalfClosed = request !== undefined;
-    this.#maxReceiveBytes = maxReceiveBytes;
     if (options !== undefined) this.#limit(options);
+    if (settings.timeoutMs > 0) this.limitTimeout(settings.timeoutMs);
+    if (settings.retry !== undefined) this.allowRetries(settings.retry, settings.retries!);
   }
 
   /** Whether the status was given. */
@@ -168,7 +175,12 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     return this.#transport?.tlsPeer;
   }
 
-  /** Sets a limit of `timeoutMs` from now, unless there is an earlier one. For routes; before `start`. */
+  /** What the call waits for, as it stands in a message. */
+  describeWait(): string {
+    return this.#transport?.peer ?? this.#owner.describeWait(this);
+  }
+
+  /** Sets a limit of `timeoutMs` from now, unless there is an earlier one. Before `start`. */
   limitTimeout(timeoutMs: number): void {
     const deadlineAt = deadlines.now() + timeoutMs;
     if (this.#state === ended || (this.deadlineAt !== 0 && this.deadlineAt <= deadlineAt)) return;
@@ -178,37 +190,57 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     deadlines.add(this);
   }
 
+  /** Tries again by `policy`, from now on; the first policy counts. Before `start`. */
+  allowRetries(policy: RetryPolicy, environment: RetryEnvironment): void {
+    if (this.#retry !== undefined || this.#state === ended) return;
+    const retry = new CallRetry(policy, environment);
+    // What can't be kept isn't tried again.
+    if (!retry.keep(this.#request?.length ?? this.#keptBytes)) return;
+    this.#retry = retry;
+    this.#isReplayable = true;
+  }
+
   /** Runs the call on `transport`, which can open a stream. */
   start(transport: CallTransport): void {
     const { connection } = transport;
-    this.#state = started;
-    this.#transport = transport;
-    this.#connection = connection;
     const rest: string[] = [];
     if (this.deadlineAt !== 0) {
       rest.push("grpc-timeout", formatTimeout(this.hasWaited ? this.deadlineAt - deadlines.now() : this.#timeoutMs));
     }
+    if (this.previousAttempts > 0) rest.push("grpc-previous-rpc-attempts", `${this.previousAttempts}`);
+    if (this.#compression !== "identity") {
+      rest.push("grpc-encoding", this.#compression);
+      this.#compressor = new Compressor(this.#compression, this);
+    }
     this.metadata?.appendTo(rest);
+    if (this.credentialsMetadata !== undefined) {
+      if (!transport.isSecure) {
+        this.cancel("UNAUTHENTICATED", `call credentials are not sent in plaintext, which ${transport.peer} speaks`);
+        return;
+      }
+      this.credentialsMetadata.appendTo(rest);
+    }
+    this.#state = started;
+    this.#transport = transport;
+    this.#connection = connection;
     transport.onCallStarted(this);
     transport.counts.onStarted();
-    const unsent = this.#unsent ?? noMessages;
-    this.#unsent = undefined;
-    const endsWithHeaders = this.#isHalfClosed && this.#request === undefined && unsent.length === 0;
+    const messages = this.#messages;
+    if (!this.#isReplayable) this.#messages = undefined;
+    const endsWithHeaders = this.#isHalfClosed && this.#request === undefined && messages === undefined;
     const stream = this.#open(transport, rest, endsWithHeaders);
     if (stream === undefined) return;
     if (this.#request !== undefined) {
-      transport.counts.onSent();
-      connection.write(stream, messagePrefix(this.#request.length), this.#request, true);
+      this.#write(this.#request, true);
       return;
     }
-    let isWritable = true;
-    for (let index = 0; index < unsent.length && stream.isOpen; index++) {
-      const message = unsent[index]!;
-      const isLast = this.#isHalfClosed && index === unsent.length - 1;
-      transport.counts.onSent();
-      isWritable = connection.write(stream, messagePrefix(message.length), message, isLast);
+    if (messages === undefined) return;
+    const { length } = messages;
+    // One at a time: each may end the call.
+    for (let index = 0; index < length && stream.isOpen; index++) {
+      this.#write(messages[index]!, this.#isHalfClosed && index === length - 1);
     }
-    if (this.#owesWritable && isWritable && !this.isEnded) this.onWritable();
+    if (this.#owesWritable && this.#canWrite() && !this.isEnded) this.onWritable();
   }
 
   /** Gives a call that was to run on a connection and can't back to its owner, to start it elsewhere. */
@@ -217,41 +249,58 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     this.#owner.restart(this);
   }
 
-  /** Sends a message. False: hold back until `onWritable`. */
-  sendMessage(message: Uint8Array): boolean {
-    if (this.#state === started) {
-      if (!this.#stream!.isOpen) return true;
-      this.#transport!.counts.onSent();
-      const isWritable = this.#connection!.write(this.#stream!, messagePrefix(message.length), message, false);
-      if (!isWritable) this.#owesWritable = true;
-      return isWritable;
-    }
+  /** Goes on after a wait that its owner was asked for. */
+  proceed(): void {
+    this.#owner.restart(this);
+  }
+
+  /** Sends a message; `compress: false` exempts it from compression. False: hold back until `onWritable`. */
+  sendMessage(message: Uint8Array, compress = true): boolean {
     if (this.#state === ended) return true;
-    this.#unsent ??= [];
-    this.#unsent.push(message);
+    if (message.length > this.head.settings.maxSendBytes) {
+      this.refuseMessage(message.length);
+      return true;
+    }
+    if (!compress && this.#compression !== "identity") {
+      this.#plainMessages ??= new Set();
+      this.#plainMessages.add(message);
+    }
+    if (this.#isReplayable || this.#state === waiting) this.#keep(message);
+    if (this.#state === waiting) {
+      this.#owesWritable = true;
+      return false;
+    }
+    if (!this.#stream!.isOpen) return true;
+    this.#write(message, false);
+    if (this.#canWrite()) return true;
     this.#owesWritable = true;
     return false;
+  }
+
+  /** Ends the call: one of its messages is too long to be sent. */
+  refuseMessage(bytes: number): void {
+    const { maxSendBytes } = this.head.settings;
+    this.cancel("RESOURCE_EXHAUSTED", `request message of ${bytes} bytes is larger than the limit of ${maxSendBytes}`);
   }
 
   /** No more messages from this side. */
   halfClose(): void {
     if (this.#isHalfClosed) return;
     this.#isHalfClosed = true;
-    if (this.#state === started && this.#stream!.isOpen) this.#connection!.write(this.#stream!, undefined, empty, true);
+    if (this.#state === started) this.#writeEnd();
   }
 
   /** Stops giving window to the peer: what is on its way (a window's worth) still comes. */
   pause(): void {
     this.#isPaused = true;
+    this.#decompressor?.pause();
   }
 
   /** Undoes `pause`. */
   resume(): void {
     this.#isPaused = false;
-    const bytes = this.#heldBytes;
-    if (bytes === 0) return;
-    this.#heldBytes = 0;
-    if (this.#stream?.isOpen) this.#connection!.consume(this.#stream, bytes);
+    this.#decompressor?.resume();
+    this.#giveWindow();
   }
 
   /** Ends the call with `code` now; the peer is told. Does nothing when it has ended. */
@@ -264,6 +313,18 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     this.#end(error.status, error.details, noTrailers, error.cause ?? error);
   }
 
+  /** There is no connection for this attempt: the call fails with `error`, or is tried again. */
+  failAttempt(error: RpcError): void {
+    const delayMs = this.#retry?.onAttemptEnded(error.status, noTrailers, this.#isReplayable) ?? -1;
+    if (delayMs >= 0) this.#tryLater(delayMs);
+    else this.fail(error);
+  }
+
+  /** Ends the call with a status that another one got for it. */
+  finish(status: number, details: string, trailers: HeaderList, cause: unknown): void {
+    this.#end(status, details, trailers, cause);
+  }
+
   // As the stream's handler.
 
   onHeaders(headers: HeaderList, endStream: boolean): void {
@@ -271,6 +332,9 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     if (endStream) {
       this.#endWith(statusOfTrailers(headers, this.#transport!.peer), headers);
     } else if (isGrpcResponse(headers)) {
+      this.#commit();
+      const encoding = headerValue(headers, "grpc-encoding");
+      if (encoding !== undefined) this.#decompressWith(encoding);
       this.#listener.onHeaders(headers);
     } else {
       this.#endWith(statusOfHttpResponse(headers, this.#transport!.peer), noTrailers);
@@ -279,21 +343,23 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
 
   onData(chunk: Uint8Array, start: number, end: number, endStream: boolean): void {
     const stream = this.#stream!;
-    if (this.#state !== ended) {
-      const message = this.#reader === undefined ? wholeMessage(chunk, start, end, this.#maxReceiveBytes) : undefined;
+    if (this.#state !== ended && this.#retryDelayMs < 0) {
+      const { maxReceiveBytes } = this.head.settings;
+      const message = this.#reader === undefined ? wholeMessage(chunk, start, end, maxReceiveBytes) : undefined;
       if (message !== undefined) this.onMessage(message);
       else if (end > start) this.#read(chunk, start, end);
     }
     const bytes = end - start;
-    if (this.#isPaused) this.#heldBytes += bytes;
+    if (this.#isPaused || this.#decompressor?.isBusy === true) this.#heldBytes += bytes;
     else if (bytes > 0 && stream.isOpen) this.#connection!.consume(stream, bytes);
-    if (endStream) {
+    if (endStream && this.#retryDelayMs < 0) {
       this.#end(Status.INTERNAL, `${this.#transport!.peer} ended the call without trailers`, noTrailers, undefined);
     }
   }
 
   onWritable(): void {
-    if (this.#state === ended || !this.#owesWritable) return;
+    this.#isWritable = true;
+    if (this.#state !== started || !this.#owesWritable || !this.#canWrite()) return;
     this.#owesWritable = false;
     this.#listener.onWritable();
   }
@@ -302,20 +368,29 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     const transport = this.#transport!;
     this.#connection = undefined;
     transport.onCallEnded(this);
-    if (this.#state === ended) return;
-    if (error?.unprocessed === true && this.#request !== undefined && !this.#wasRestarted) {
+    if (this.#state === ended || this.#lateStatus !== undefined) return;
+    if (this.#retryDelayMs >= 0) {
+      this.#tryLater(this.#retryDelayMs);
+      return;
+    }
+    if (error?.unprocessed === true && this.#isReplayable && !this.#wasRestarted) {
       this.#wasRestarted = true;
       this.#countEnd(transport, Status.UNAVAILABLE, true);
-      this.#state = waiting;
-      this.#transport = undefined;
-      this.#stream = undefined;
+      this.#detach();
       this.returnToOwner();
       return;
     }
     const { status, details } = statusOfClose(error, transport.peer);
     // A server whose own clock ran out first resets the stream: the caller's deadline is the reason it knows.
     const isLate = status === Status.CANCELLED && this.deadlineAt !== 0 && deadlines.now() >= this.deadlineAt;
-    this.#end(isLate ? Status.DEADLINE_EXCEEDED : status, details, noTrailers, error);
+    const delayMs =
+      isLate || this.#retry === undefined ? -1 : this.#retry.onAttemptEnded(status, noTrailers, this.#isReplayable);
+    if (delayMs >= 0) {
+      this.#countEnd(transport, status, true);
+      this.#tryLater(delayMs);
+    } else {
+      this.#end(isLate ? Status.DEADLINE_EXCEEDED : status, details, noTrailers, error);
+    }
   }
 
   // As a sink of messages.
@@ -330,18 +405,34 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     this.#end(error.status, error.details, noTrailers, error);
   }
 
+  onDecompressed(): void {
+    const late = this.#lateStatus;
+    if (late === undefined) {
+      if (!this.#isPaused) this.#giveWindow();
+      return;
+    }
+    this.#lateStatus = undefined;
+    this.#endWith(late.status, late.trailers);
+  }
+
+  onCompressed(message: Uint8Array, isCompressed: boolean): void {
+    if (this.#state !== started || !this.#stream!.isOpen) return;
+    this.#transport!.counts.onSent();
+    const prefix = messagePrefix(message.length, isCompressed);
+    this.#isWritable = this.#connection!.write(this.#stream!, prefix, message, false);
+  }
+
+  onAllCompressed(): void {
+    if (this.#state !== started) return;
+    if (this.#isHalfClosed) this.#writeEnd();
+    else if (this.#isWritable) this.onWritable();
+  }
+
   // As an entry of the wheel.
 
   onDeadline(): void {
-    const transport = this.#transport;
-    const where =
-      transport === undefined ? `waiting for ${this.#owner.describeWait(this)}` : `waiting for ${transport.peer}`;
-    this.#end(
-      Status.DEADLINE_EXCEEDED,
-      `the deadline passed after ${Math.round(this.#timeoutMs)} ms, ${where}`,
-      noTrailers,
-      undefined,
-    );
+    const details = `the deadline passed after ${Math.round(this.#timeoutMs)} ms, waiting for ${this.describeWait()}`;
+    this.#end(Status.DEADLINE_EXCEEDED, details, noTrailers, undefined);
   }
 
   // As a listener of the signals.
@@ -365,6 +456,79 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     }
   }
 
+  /** Sends one message on the open stream, and the end of the stream after the last. */
+  #write(message: Uint8Array, isLast: boolean): void {
+    const compressor = this.#compressor;
+    if (compressor === undefined) {
+      this.#transport!.counts.onSent();
+      this.#isWritable = this.#connection!.write(this.#stream!, messagePrefix(message.length), message, isLast);
+      return;
+    }
+    compressor.push(message, this.#plainMessages?.has(message) !== true);
+    if (isLast) this.#writeEnd();
+  }
+
+  #writeEnd(): void {
+    if (this.#compressor?.isBusy === true || !this.#stream!.isOpen) return;
+    this.#connection!.write(this.#stream!, undefined, empty, true);
+  }
+
+  #canWrite(): boolean {
+    return this.#isWritable && this.#compressor?.isBusy !== true;
+  }
+
+  #keep(message: Uint8Array): void {
+    this.#messages ??= [];
+    this.#messages.push(message);
+    if (!this.#isReplayable) return;
+    this.#keptBytes += message.length;
+    const retry = this.#retry;
+    if (retry === undefined ? this.#keptBytes <= transparentBytes : retry.keep(message.length)) return;
+    this.#commit();
+  }
+
+  /** There is no other attempt than the one under way. */
+  #commit(): void {
+    this.#isReplayable = false;
+    this.#retry?.forget();
+    if (this.#state === started) this.#messages = undefined;
+  }
+
+  /** An encoding that isn't known leaves no way to read messages that use it: the reader refuses the first of them. */
+  #decompressWith(text: string): void {
+    const encoding = parseEncoding(text);
+    if (encoding === undefined || encoding === "identity") return;
+    const { maxReceiveBytes } = this.head.settings;
+    this.#decompressor = new Decompressor(encoding, maxReceiveBytes, this);
+    if (this.#isPaused) this.#decompressor.pause();
+    this.#reader = new MessageReader(this, maxReceiveBytes, this.#decompressor);
+  }
+
+  #giveWindow(): void {
+    if (this.#heldBytes === 0 || this.#decompressor?.isBusy === true) return;
+    const bytes = this.#heldBytes;
+    this.#heldBytes = 0;
+    if (this.#stream?.isOpen) this.#connection!.consume(this.#stream, bytes);
+  }
+
+  /** Leaves its connection behind. */
+  #detach(): void {
+    this.#state = waiting;
+    this.#transport = undefined;
+    this.#stream = undefined;
+    this.#isWritable = true;
+    this.#compressor?.stop();
+    this.#compressor = undefined;
+  }
+
+  #tryLater(delayMs: number): void {
+    this.#detach();
+    this.#retryDelayMs = -1;
+    this.previousAttempts = this.#retry!.previousAttempts;
+    this.hasWaited = true;
+    this.#owner.proceedLater(this, delayMs);
+  }
+
   #abort(signal: AbortSignal): void {
     const reason: unknown = signal.reason;
     const isParent = signal === this.#parentSignal;
@@ -374,7 +538,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
   }
 
   #read(chunk: Uint8Array, start: number, end: number): void {
-    this.#reader ??= new MessageReader(this, this.#maxReceiveBytes);
+    this.#reader ??= new MessageReader(this, this.head.settings.maxReceiveBytes);
     this.#reader.push(chunk, start, end);
   }
 
@@ -411,7 +575,13 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     if (isBroken) counts.broken++;
   }
 
-  #endWith({ status, details }: CallStatus, trailers: HeaderList): void {
+  #endWith(ending: CallStatus, trailers: HeaderList): void {
+    const { status, details } = ending;
+    if (this.#reader?.isBusy === true) {
+      this.#lateStatus = { status: ending, trailers };
+      return;
+    }
+    if (this.#retry !== undefined && this.#isRetried(status, trailers)) return;
     // A message that was cut off by trailers would be lost in silence.
     if (status === Status.OK && this.#reader?.isInMessage === true) {
       this.#end(Status.INTERNAL, `${this.#transport!.peer} ended the call within a message`, noTrailers, undefined);
@@ -420,37 +590,43 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink {
     }
   }
 
+  /** Whether there is another attempt after this one's status; it begins when the stream is closed. */
+  #isRetried(status: number, trailers: HeaderList): boolean {
+    const delayMs = this.#retry!.onAttemptEnded(status, trailers, this.#isReplayable);
+    if (delayMs < 0) return false;
+    this.#retryDelayMs = delayMs;
+    this.#countEnd(this.#transport!, status, trailers === noTrailers);
+    const stream = this.#stream!;
+    const hasEnded = trailers !== noTrailers && this.#hasSentAll(stream);
+    if (!hasEnded && stream.isOpen) this.#connection!.reset(stream, ErrorCode.CANCEL);
+    return true;
+  }
+
   #end(status: number, details: string, trailers: HeaderList, cause: unknown): void {
     if (this.#state === ended) return;
+    const transport = this.#state === started && this.#retryDelayMs < 0 ? this.#transport : undefined;
     this.#state = ended;
     this.#status = status;
-    if (this.#transport !== undefined) this.#countEnd(this.#transport, status, trailers === noTrailers);
+    if (transport !== undefined) this.#countEnd(transport, status, trailers === noTrailers);
     if (this.wheelSlot !== -1) deadlines.remove(this);
     this.#signal?.removeEventListener("abort", this);
     this.#parentSignal?.removeEventListener("abort", this);
-    this.#unsent = undefined;
+    this.#messages = undefined;
     this.#reader?.stop();
+    this.#retry?.forget();
     this.#owner.onCallEnded(this);
     const stream = this.#stream;
     // After an ordinary end both sides are done and there is nothing to reset.
-    const hasEnded = trailers !== noTrailers && this.#isHalfClosed && stream?.queuedBytes === 0;
+    const hasEnded = stream !== undefined && trailers !== noTrailers && this.#hasSentAll(stream);
+    // Only now: what it was still busy with was not sent.
+    this.#compressor?.stop();
     if (!hasEnded && stream?.isOpen && this.#connection !== undefined) {
       this.#connection.reset(stream, trailers === noTrailers ? ErrorCode.CANCEL : ErrorCode.NO_ERROR);
     }
     this.#listener.onStatus(status, details, trailers, cause);
   }
-}
 
-function statusOfClose(error: Http2Error | undefined, peer: string): CallStatus {
-  if (error === undefined) return { status: Status.INTERNAL, details: `${peer} ended the call without trailers` };
-  if (error.unprocessed) return { status: Status.UNAVAILABLE, details: `${peer} refused the call: ${error.message}` };
-  if (error.connection)
-    return { status: Status.UNAVAILABLE, details: `the connection to ${peer} broke: ${causeText(error)}` };
-  const status = Status[statusOfReset(error.code)];
-  if (!error.remote) return { status, details: `the stream to ${peer} failed: ${error.message}` };
-  return { status, details: `${peer} reset the stream with ${errorCodeName(error.code)}` };
-}
-
-function causeText(error: Http2Error): string {
-  return error.cause instanceof Error ? error.cause.message : error.message;
+  #hasSentAll(stream: Http2Stream): boolean {
+    return this.#isHalfClosed && stream.queuedBytes === 0 && this.#compressor?.isBusy !== true;
+  }
 }

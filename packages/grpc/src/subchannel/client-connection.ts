@@ -34,6 +34,8 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
   #openCalls = 0;
   #backgroundCalls = 0;
   #isReady = false;
+  readonly #clock: Clock;
+  #cancelExpiry: (() => void) | undefined;
 
   constructor(
     { socket, tlsPeer }: OpenSocket,
@@ -44,18 +46,27 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     clock: Clock,
   ) {
     this.#socket = socket;
+    this.#clock = clock;
     this.#owner = owner;
     this.peer = peer;
     this.isSecure = isSecure;
     this.tlsPeer = tlsPeer;
     this.connection = new Http2Connection(socket, "client", this);
-    this.#keepalive = keepalive === undefined ? undefined : new Keepalive(this.connection, keepalive, clock);
+    const activity = () => socket.bytesRead;
+    this.#keepalive = keepalive === undefined ? undefined : new Keepalive(this.connection, activity, keepalive, clock);
     socket.unref();
   }
 
   /** How many calls run on it. */
   get openCalls(): number {
     return this.#openCalls;
+  }
+
+  /** Calls `expired` when the peer's certificate does, unless the connection is over by then. */
+  atExpiry(expired: () => void): void {
+    const notAfter = this.tlsPeer?.notAfter;
+    if (notAfter === undefined) return;
+    this.#cancelExpiry = this.#clock.schedule(notAfter.getTime() - this.#clock.now(), expired);
   }
 
   onCallStarted(call: ClientCall): void {
@@ -89,6 +100,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
 
   onClose(error: Http2Error | undefined): void {
     this.#keepalive?.stop();
+    this.#cancelExpiry?.();
     this.#owner.onClose(this, error);
   }
 }

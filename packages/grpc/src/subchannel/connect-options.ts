@@ -13,15 +13,17 @@ export interface ConnectOptions {
   readonly initialBackoffMs?: number;
   /** Default 120 s. */
   readonly maxBackoffMs?: number;
+  /** Connections to the address, while the peer's limit of streams makes calls wait. Default 10. */
+  readonly maxConnections?: number;
   /** What one attempt may take, TCP, TLS and the peer's SETTINGS together. Default 20 s. */
   readonly connectTimeoutMs?: number;
 }
 
 /** Pings that notice a dead peer; off unless given. */
 export interface KeepaliveOptions {
-  /** A ping is sent this long after the last one was answered. At least 10 s: servers hang up on less. */
+  /** A ping is sent when nothing was read for this long (noticed within twice that). At least 10 s: servers hang up on less. */
   readonly timeMs: number;
-  /** The connection is given up when a ping isn't answered within this. Default 20 s. */
+  /** The connection is given up when nothing was read for this long after a ping. Default 20 s. */
   readonly timeoutMs?: number;
   /** Also while no call is open. Default false. */
   readonly withoutCalls?: boolean;

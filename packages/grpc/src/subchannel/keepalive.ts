@@ -6,9 +6,15 @@ import type { KeepaliveOptions } from "./connect-options.ts";
 const minTimeMs = 10_000;
 const defaultTimeoutMs = 20_000;
 
-/** Pings one connection and gives it up when no answer comes (gRFC A8). Its timers don't keep the process alive. */
+/**
+ * Pings one connection when nothing was read from it for a while, and gives it up when nothing comes then either (gRFC A8).
+ * Its timers don't keep the process alive.
+ */
 export class Keepalive {
   readonly #connection: Http2Connection;
+  /** Changes with all that is read. */
+  readonly #activity: () => number;
+  #seenActivity = 0;
   readonly #timeMs: number;
   readonly #timeoutMs: number;
   readonly #withoutCalls: boolean;
@@ -17,8 +23,9 @@ export class Keepalive {
   #isBusy = false;
   #isRunning = false;
 
-  constructor(connection: Http2Connection, options: KeepaliveOptions, clock: Clock) {
+  constructor(connection: Http2Connection, activity: () => number, options: KeepaliveOptions, clock: Clock) {
     this.#connection = connection;
+    this.#activity = activity;
     this.#timeMs = Math.max(options.timeMs, minTimeMs);
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     this.#withoutCalls = options.withoutCalls ?? false;
@@ -46,16 +53,23 @@ export class Keepalive {
 
   #wait(): void {
     if (!this.#isRunning || !(this.#isBusy || this.#withoutCalls)) return;
+    this.#seenActivity = this.#activity();
     this.#cancelTimer = this.#clock.schedule(this.#timeMs, () => {
       this.#cancelTimer = undefined;
       // Idle by now: the next call begins the wait anew.
-      if (this.#isBusy || this.#withoutCalls) this.#ping();
+      if (!this.#isBusy && !this.#withoutCalls) return;
+      if (this.#activity() === this.#seenActivity) this.#ping();
+      else this.#wait();
     });
   }
 
   #ping(): void {
+    this.#seenActivity = this.#activity();
     this.#cancelTimer = this.#clock.schedule(this.#timeoutMs, () => {
-      this.#connection.destroy(new Error(`a keepalive ping was not answered within ${this.#timeoutMs} ms`));
+      this.#cancelTimer = undefined;
+      // A peer that sends is alive, even if its answer waits behind what it sends.
+      if (this.#activity() !== this.#seenActivity) this.#wait();
+      else this.#connection.destroy(new Error(`a keepalive ping was not answered within ${this.#timeoutMs} ms`));
     });
     this.#connection.ping(() => {
       this.#cancelTimer?.();

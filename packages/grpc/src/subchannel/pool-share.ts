@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import type { Address } from "./address.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import type { Subchannel } from "./subchannel.ts";
@@ -6,6 +7,7 @@ import type { SubchannelSource } from "./subchannel-pool.ts";
 /** One user's share in a pool: acquires there, and knows which subchannels it has. */
 export class PoolShare implements SubchannelSource {
   readonly #pool: SubchannelSource;
+  readonly #closing = new Set<Promise<void>>();
   readonly #uses = new Map<Subchannel, number>();
 
   constructor(pool: SubchannelSource) {
@@ -23,10 +25,27 @@ export class PoolShare implements SubchannelSource {
     return subchannel;
   }
 
-  release(subchannel: Subchannel): void {
+  get clock(): Clock {
+    return this.#pool.clock;
+  }
+
+  get random(): () => number {
+    return this.#pool.random;
+  }
+
+  release(subchannel: Subchannel): Promise<void> {
     const uses = this.#uses.get(subchannel) ?? 0;
     if (uses > 1) this.#uses.set(subchannel, uses - 1);
     else this.#uses.delete(subchannel);
-    this.#pool.release(subchannel);
+    const closed = this.#pool.release(subchannel).then(() => {
+      this.#closing.delete(closed);
+    });
+    this.#closing.add(closed);
+    return closed;
+  }
+
+  /** Resolves when the connections of all that was given back for good have closed. */
+  async closed(): Promise<void> {
+    await Promise.all(this.#closing);
   }
 }

@@ -1,4 +1,4 @@
-import { systemClock } from "../clock.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { PlainChannelCredentials } from "../identity/credentials.ts";
 import { type Address, addressText } from "./address.ts";
 import type { ConnectOptions } from "./connect-options.ts";
@@ -14,7 +14,11 @@ interface Entry {
 export interface SubchannelSource {
   /** The subchannel for `address`. Give it back with `release`, once per `acquire`. */
   acquire(address: Address, options: ConnectOptions): Subchannel;
-  release(subchannel: Subchannel): void;
+  /** Gives it back; resolves, where that was the last use of it, when its connections have closed. */
+  release(subchannel: Subchannel): Promise<void>;
+  readonly clock: Clock;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
 }
 
 /**
@@ -31,6 +35,14 @@ export class SubchannelPool implements SubchannelSource {
 
   constructor(environment: Partial<SubchannelEnvironment> = {}) {
     this.#environment = { clock: environment.clock ?? systemClock, random: environment.random ?? Math.random };
+  }
+
+  get clock(): Clock {
+    return this.#environment.clock;
+  }
+
+  get random(): () => number {
+    return this.#environment.random;
   }
 
   /** How many subchannels are in use. */
@@ -52,22 +64,22 @@ export class SubchannelPool implements SubchannelSource {
   }
 
   /** Gives `subchannel` back; the last one closes it. */
-  release(subchannel: Subchannel): void {
+  release(subchannel: Subchannel): Promise<void> {
     const entry = this.#bySubchannel.get(subchannel);
-    if (entry === undefined || --entry.users > 0) return;
+    if (entry === undefined || --entry.users > 0) return Promise.resolve();
     this.#bySubchannel.delete(subchannel);
     this.#entries.delete(entry.key);
-    subchannel.close();
+    return subchannel.close();
   }
 
   #settingsKey({ credentials, serverName, keepalive, ...others }: ConnectOptions): string {
-    const { initialBackoffMs, maxBackoffMs, connectTimeoutMs } = others;
+    const { initialBackoffMs, maxBackoffMs, connectTimeoutMs, maxConnections } = others;
     return JSON.stringify([
       this.#credentialsId(credentials),
       // The server's name matters to TLS only.
       credentials.kind === "insecure" ? undefined : serverName,
       [keepalive?.timeMs, keepalive?.timeoutMs, keepalive?.withoutCalls],
-      [initialBackoffMs, maxBackoffMs, connectTimeoutMs],
+      [initialBackoffMs, maxBackoffMs, connectTimeoutMs, maxConnections],
     ]);
   }
 

@@ -1,14 +1,17 @@
+// A little over 300 lines: one state machine over all connections to an address.
 import type { Clock } from "../clock.ts";
-import type { Http2Error } from "../http2/error.ts";
+import { ErrorCode, type Http2Error } from "../http2/error.ts";
 import { CallCounts } from "../rpc/call-counts.ts";
 import type { ClientCall } from "../rpc/client-call.ts";
 import { RpcError } from "../rpc/error.ts";
 import { type Address, addressText } from "./address.ts";
 import { Backoff } from "./backoff.ts";
 import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
+import { type AttemptOwner, ConnectAttempt } from "./connect-attempt.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import type { ConnectivityState } from "./connectivity-state.ts";
-import { connectFailureText, type OpenSocket, openSocket } from "./socket.ts";
+import { connectFailureText, type OpenSocket } from "./socket.ts";
+import { WaitingCalls } from "./waiting-calls.ts";
 
 /** Time and chance, passed in by tests. */
 export interface SubchannelEnvironment {
@@ -22,48 +25,48 @@ export interface SubchannelWatcher {
   onSubchannelState(subchannel: Subchannel): void;
 }
 
-const defaultConnectTimeoutMs = 20_000;
-const maxWaitingCalls = 10_000;
-/** Calls that left the queue are forgotten so many at a time, or when a full queue is looked through. */
-const fewestForgotten = 1000;
+const defaultMaxConnections = 10;
 
 /**
- * One address, and at most one connection to it that takes new calls.
+ * One address, and the connections to it: one, and more of them while the peer's MAX_CONCURRENT_STREAMS fills those there
+ * are (gRFC A105).
  *
- *   IDLE -connect()→ CONNECTING -peer's SETTINGS→ READY -GOAWAY, loss→ IDLE
+ *   IDLE -connect()→ CONNECTING -peer's SETTINGS→ READY -GOAWAY, loss of the last→ IDLE
  *                        └-failure→ TRANSIENT_FAILURE -back-off→ IDLE
  *
- * Shared by the balancers of several channels through the pool. Connects only when told to. Calls beyond the peer's
- * MAX_CONCURRENT_STREAMS wait here, in order.
+ * Shared by the balancers of several channels through the pool. Connects only when told to, or when calls wait. Calls for
+ * which there is no stream wait here, in order.
  */
-export class Subchannel implements ConnectionOwner {
+export class Subchannel implements ConnectionOwner, AttemptOwner {
   readonly address: Address;
   /** The address as it stands in messages. */
   readonly peer: string;
   readonly #options: ConnectOptions;
   readonly #environment: SubchannelEnvironment;
   readonly #backoff: Backoff;
+  readonly #maxConnections: number;
   readonly #watchers = new Set<SubchannelWatcher>();
   #state: ConnectivityState = "IDLE";
   #lastError: RpcError | undefined;
-  /** The connection that takes new calls, or will once it is ready. */
-  #current: ClientConnection | undefined;
-  /** That one, and those whose last calls still run. */
+  /** Connections that take new calls, oldest first: a call goes to the first with room, so that the others run empty. */
+  #ready: ClientConnection[] = [];
+  /** Those, one that isn't ready yet, and those whose last calls still run. */
   readonly #connections = new Set<ClientConnection>();
   readonly #pastCounts = new CallCounts();
-  #attempt: AbortController | undefined;
-  #attemptStartedAt = 0;
-  #cancelTimer: (() => void) | undefined;
-  #waiting: ClientCall[] = [];
-  /** Calls that a full queue has refused since it was last searched for ended ones: not worth the search each time. */
-  #refused = 0;
-  #nextWaiting = 0;
+  #attempt: ConnectAttempt | undefined;
+  #cancelBackoff: (() => void) | undefined;
+  /** Twice as long as asked for after each complaint of the peer. */
+  #keepaliveTimeMs: number | undefined;
+  readonly #waiting = new WaitingCalls();
+  #onAllClosed: (() => void) | undefined;
 
   constructor(address: Address, options: ConnectOptions, environment: SubchannelEnvironment) {
     this.address = address;
     this.peer = addressText(address);
     this.#options = options;
     this.#environment = environment;
+    this.#maxConnections = options.maxConnections ?? defaultMaxConnections;
+    this.#keepaliveTimeMs = options.keepalive?.timeMs;
     this.#backoff = new Backoff(options.initialBackoffMs ?? 1000, options.maxBackoffMs ?? 120_000, environment.random);
   }
 
@@ -91,7 +94,7 @@ export class Subchannel implements ConnectionOwner {
 
   /** Whether a call would start at once. */
   get hasCapacity(): boolean {
-    return this.#state === "READY" && this.#current!.connection.canOpenStream;
+    return this.#state === "READY" && this.#withRoom() !== undefined;
   }
 
   /** Tells `watcher` of each change of state, from the next one on. */
@@ -106,35 +109,22 @@ export class Subchannel implements ConnectionOwner {
   /** Connects, if IDLE. In back-off nothing happens: IDLE comes after it. */
   connect(): void {
     if (this.#state !== "IDLE") return;
-    const { clock } = this.#environment;
-    const timeoutMs = this.#options.connectTimeoutMs ?? defaultConnectTimeoutMs;
-    const attempt = new AbortController();
-    this.#attempt = attempt;
-    this.#attemptStartedAt = clock.now();
-    this.#cancelTimer = clock.schedule(timeoutMs, () => {
-      this.#failAttempt(new Error(`no answer within ${timeoutMs} ms`));
-    });
+    this.#beginAttempt();
     this.#setState("CONNECTING");
-    openSocket(this.address, this.#options, timeoutMs, attempt.signal).then(
-      (opened) => {
-        if (attempt.signal.aborted) opened.socket.destroy();
-        else this.#adopt(opened);
-      },
-      (error: unknown) => {
-        if (!attempt.signal.aborted) this.#failAttempt(error);
-      },
-    );
   }
 
-  /** Runs `call`, now or when the peer allows one more. False when there is no connection to run it on. */
+  /** Opens another connection, if READY and there may be one more. */
+  addConnection(): void {
+    if (this.#state !== "READY" || this.#attempt !== undefined || this.#cancelBackoff !== undefined) return;
+    if (this.#ready.length < this.#maxConnections) this.#beginAttempt();
+  }
+
+  /** Runs `call`, now or when there is a stream for it. False when there is no connection to run it on. */
   startCall(call: ClientCall): boolean {
     if (this.#state !== "READY") return false;
-    const transport = this.#current!;
-    if (this.#nextWaiting === this.#waiting.length && transport.connection.canOpenStream) {
-      call.start(transport);
-    } else {
-      this.#enqueue(call);
-    }
+    const connection = this.#waiting.isEmpty ? this.#withRoom() : undefined;
+    if (connection !== undefined) call.start(connection);
+    else if (this.#waiting.add(call, this.peer)) this.addConnection();
     return true;
   }
 
@@ -143,80 +133,103 @@ export class Subchannel implements ConnectionOwner {
     return this.#state === "READY" ? `a free stream on ${this.peer}` : `a connection to ${this.peer}`;
   }
 
-  /** For the pool: takes no more calls; open ones go on, and the connections end with the last of them. */
-  close(): void {
-    if (this.#state === "SHUTDOWN") return;
-    this.#stopAttempt(new Error("the subchannel was closed"));
-    this.#setState("SHUTDOWN");
-    this.#watchers.clear();
-    const current = this.#current;
-    this.#current = undefined;
-    this.#returnWaiting();
-    current?.connection.goaway();
+  /**
+   * For the pool: takes no more calls; open ones go on, and the connections end with the last of them. Resolves when all
+   * have.
+   */
+  close(): Promise<void> {
+    if (this.#state !== "SHUTDOWN") this.#shutDown();
+    if (this.#connections.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const others = this.#onAllClosed;
+      this.#onAllClosed = () => {
+        others?.();
+        resolve();
+      };
+    });
+  }
+
+  // As the owner of an attempt.
+
+  onSocket(opened: OpenSocket): ClientConnection {
+    const { credentials, keepalive } = this.#options;
+    const pings = keepalive && { ...keepalive, timeMs: this.#keepaliveTimeMs ?? keepalive.timeMs };
+    const isSecure = credentials.kind !== "insecure";
+    const connection = new ClientConnection(opened, this.peer, isSecure, this, pings, this.#environment.clock);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  onAttemptFailed(attempt: ConnectAttempt, reason: unknown): void {
+    if (attempt === this.#attempt) this.#failAttempt(reason);
   }
 
   // As the owner of connections.
 
   onReady(connection: ClientConnection): void {
-    if (connection !== this.#current) return;
-    this.#stopAttempt(undefined);
+    if (connection !== this.#attempt?.connection) return;
+    this.#attempt.finish();
+    this.#attempt = undefined;
     this.#backoff.reset();
     this.#drainAtExpiry(connection);
     this.#lastError = undefined;
+    this.#ready.push(connection);
     this.#setState("READY");
   }
 
   onCapacity(connection: ClientConnection): void {
-    if (connection !== this.#current || this.#state !== "READY") return;
-    while (this.#nextWaiting < this.#waiting.length && connection.connection.canOpenStream) {
-      const call = this.#waiting[this.#nextWaiting++]!;
-      if (!call.isEnded) call.start(connection);
+    if (this.#waiting.isEmpty || !this.#ready.includes(connection)) return;
+    while (connection.connection.canOpenStream) {
+      const call = this.#waiting.take();
+      if (call === undefined) return;
+      call.start(connection);
     }
-    if (this.#nextWaiting === this.#waiting.length && this.#nextWaiting > 0) this.#clearWaiting();
-    else if (this.#nextWaiting >= fewestForgotten && this.#nextWaiting * 2 >= this.#waiting.length) {
-      // A queue that never runs empty must not keep the calls that left it.
-      this.#waiting = this.#waiting.slice(this.#nextWaiting);
-      this.#nextWaiting = 0;
-    }
+    this.addConnection();
   }
 
-  onGoaway(connection: ClientConnection, _code: number, debug: string): void {
+  onGoaway(connection: ClientConnection, code: number, debug: string): void {
+    // gRFC A8: whoever pings too often pings half as often from then on.
+    if (code === ErrorCode.ENHANCE_YOUR_CALM && debug === "too_many_pings" && this.#keepaliveTimeMs !== undefined) {
+      this.#keepaliveTimeMs *= 2;
+    }
     // Open calls end on it, then it closes.
     connection.connection.goaway();
-    if (connection !== this.#current) return;
     const why = debug === "" ? "" : `: ${JSON.stringify(debug.slice(0, 200))}`;
-    this.#lose(new RpcError("UNAVAILABLE", `${this.peer} asked to go elsewhere (GOAWAY)${why}`));
+    this.#lose(connection, new RpcError("UNAVAILABLE", `${this.peer} asked to go elsewhere (GOAWAY)${why}`));
   }
 
   onClose(connection: ClientConnection, error: Http2Error | undefined): void {
     if (this.#connections.delete(connection)) this.#pastCounts.add(connection.counts);
-    if (connection !== this.#current) return;
-    if (this.#state === "CONNECTING") {
-      this.#current = undefined;
+    if (this.#connections.size === 0) this.#onAllClosed?.();
+    if (connection === this.#attempt?.connection) {
       this.#failAttempt(this.#explainEarlyEnd(error));
-    } else {
-      const why =
-        error === undefined ? "it was closed" : error.cause instanceof Error ? error.cause.message : error.message;
-      this.#lose(new RpcError("UNAVAILABLE", `the connection to ${this.peer} ended: ${why}`, { cause: error }));
+      return;
     }
+    const why =
+      error === undefined ? "it was closed" : error.cause instanceof Error ? error.cause.message : error.message;
+    this.#lose(
+      connection,
+      new RpcError("UNAVAILABLE", `the connection to ${this.peer} ended: ${why}`, { cause: error }),
+    );
   }
 
-  #adopt(opened: OpenSocket): void {
-    const { clock } = this.#environment;
-    const { credentials, keepalive } = this.#options;
-    this.#current = new ClientConnection(opened, this.peer, credentials.kind !== "insecure", this, keepalive, clock);
-    this.#connections.add(this.#current);
+  #withRoom(): ClientConnection | undefined {
+    const ready = this.#ready;
+    for (let index = 0; index < ready.length; index++) {
+      if (ready[index]!.connection.canOpenStream) return ready[index];
+    }
+    return undefined;
+  }
+
+  #beginAttempt(): void {
+    this.#attempt = new ConnectAttempt(this.address, this.#options, this.#environment.clock, this);
   }
 
   /** A connection outlives neither its peer's certificate nor this subchannel's use of it. */
   #drainAtExpiry(connection: ClientConnection): void {
-    const notAfter = connection.tlsPeer?.notAfter;
-    if (notAfter === undefined) return;
-    const { clock } = this.#environment;
-    this.#cancelTimer = clock.schedule(notAfter.getTime() - clock.now(), () => {
+    connection.atExpiry(() => {
       connection.connection.goaway();
-      if (connection === this.#current)
-        this.#lose(new RpcError("UNAVAILABLE", `the certificate of ${this.peer} expired`));
+      this.#lose(connection, new RpcError("UNAVAILABLE", `the certificate of ${this.peer} expired`));
     });
   }
 
@@ -227,73 +240,63 @@ export class Subchannel implements ConnectionOwner {
   }
 
   #failAttempt(reason: unknown): void {
-    const current = this.#current;
-    this.#current = undefined;
-    this.#stopAttempt(reason);
-    current?.connection.destroy(reason instanceof Error ? reason : undefined);
-    this.#lastError = new RpcError("UNAVAILABLE", connectFailureText(this.address, reason), { cause: reason });
+    const attempt = this.#attempt!;
+    this.#attempt = undefined;
+    attempt.abort(reason);
     const { clock } = this.#environment;
-    const waitMs = this.#attemptStartedAt + this.#backoff.next() - clock.now();
-    this.#cancelTimer = clock.schedule(Math.max(0, waitMs), () => {
-      this.#cancelTimer = undefined;
-      this.#setState("IDLE");
-    });
+    const waitMs = attempt.startedAt + this.#backoff.next() - clock.now();
+    this.#cancelBackoff = clock.schedule(Math.max(0, waitMs), () => this.#onBackoffOver());
+    // One more connection isn't to be had now; those that are there go on.
+    if (this.#state === "READY") return;
+    this.#lastError = new RpcError("UNAVAILABLE", connectFailureText(this.address, reason), { cause: reason });
     this.#setState("TRANSIENT_FAILURE");
   }
 
-  /** The attempt is over, whichever way; a reason calls off what still runs of it. */
-  #stopAttempt(reason: unknown): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    if (reason !== undefined) this.#attempt?.abort(reason);
-    this.#attempt = undefined;
+  #onBackoffOver(): void {
+    this.#cancelBackoff = undefined;
+    if (this.#state === "TRANSIENT_FAILURE") this.#setState("IDLE");
+    else if (!this.#waiting.isEmpty) this.addConnection();
   }
 
-  /** The connection takes no more calls. */
-  #lose(error: RpcError): void {
-    // Also while CONNECTING: a GOAWAY may come before the SETTINGS do.
-    if (this.#state === "CONNECTING") {
+  /** `connection` takes no more calls. */
+  #lose(connection: ClientConnection, error: RpcError): void {
+    // A GOAWAY may come before the SETTINGS do.
+    if (connection === this.#attempt?.connection) {
       this.#failAttempt(error);
       return;
     }
-    this.#current = undefined;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
+    if (!this.#ready.includes(connection)) return;
+    this.#ready = this.#ready.filter((other) => other !== connection);
+    if (this.#ready.length > 0) {
+      if (!this.#waiting.isEmpty) this.addConnection();
+      return;
+    }
+    this.#stopConnecting(error);
     this.#lastError = error;
     this.#setState("IDLE");
     this.#returnWaiting();
   }
 
-  #enqueue(call: ClientCall): void {
-    if (this.#waiting.length - this.#nextWaiting >= maxWaitingCalls) {
-      if (this.#refused % fewestForgotten === 0) {
-        this.#waiting = this.#waiting.slice(this.#nextWaiting).filter((other) => !other.isEnded);
-        this.#nextWaiting = 0;
-      }
-      if (this.#waiting.length - this.#nextWaiting >= maxWaitingCalls) {
-        this.#refused++;
-        call.cancel("RESOURCE_EXHAUSTED", `${maxWaitingCalls} calls wait for a free stream on ${this.peer} already`);
-        return;
-      }
-      this.#refused = 0;
-    }
-    call.hasWaited = true;
-    this.#waiting.push(call);
+  #stopConnecting(reason: unknown): void {
+    this.#cancelBackoff?.();
+    this.#cancelBackoff = undefined;
+    const attempt = this.#attempt;
+    this.#attempt = undefined;
+    attempt?.abort(reason);
+  }
+
+  #shutDown(): void {
+    this.#stopConnecting(new Error("the subchannel was closed"));
+    this.#setState("SHUTDOWN");
+    this.#watchers.clear();
+    const ready = this.#ready;
+    this.#ready = [];
+    this.#returnWaiting();
+    for (const connection of ready) connection.connection.goaway();
   }
 
   #returnWaiting(): void {
-    const waiting = this.#waiting;
-    const next = this.#nextWaiting;
-    this.#clearWaiting();
-    for (let index = next; index < waiting.length; index++) {
-      const call = waiting[index]!;
-      if (!call.isEnded) call.returnToOwner();
-    }
-  }
-
-  #clearWaiting(): void {
-    this.#waiting = [];
-    this.#nextWaiting = 0;
+    for (const call of this.#waiting.takeAll()) if (!call.isEnded) call.returnToOwner();
   }
 
   #setState(state: ConnectivityState): void {
