@@ -1,4 +1,5 @@
 import type { DescMessage, DescMethod, DescService, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import { messageEncoder } from "./message-writer.ts";
 import { protobufRuntime } from "./protobuf-runtime.ts";
 
 /** A message type as ts-proto generates it. */
@@ -178,9 +179,9 @@ function genericMethod(service: string, key: string, method: GenericMethod): Met
     path: `/${service}/${method.name}`,
     requestStream: method.requestStream,
     responseStream: method.responseStream,
-    encodeRequest: (message) => requestType.encode(message).finish(),
+    encodeRequest: messageEncoder(requestType),
     decodeRequest: (bytes) => requestType.decode(bytes),
-    encodeResponse: (message) => responseType.encode(message).finish(),
+    encodeResponse: messageEncoder(responseType),
     decodeResponse: (bytes) => responseType.decode(bytes),
   };
 }
