@@ -1,4 +1,4 @@
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { CallCredentials, type ChannelCredentials, type ChannelOptions } from "@grpc/grpc-js";
 import type { ChannelCredentials as OurChannelCredentials, PlainChannelCredentials } from "../identity/credentials.ts";
@@ -36,11 +36,23 @@ function plainCredentials(credentials: ChannelCredentials, options: ChannelOptio
       let connector = connectors.get(serverName);
       if (connector === undefined) {
         connector = credentials._createSecureConnector({ scheme: "dns", path: serverName }, options);
+        withoutAddressAsName(connector);
         connectors.set(serverName, connector);
       }
       return secure(connector, socket);
     },
   };
+}
+
+/**
+ * An IP address is no TLS server name (RFC 6066 §3): Node refuses it since version 26, grpc-js 1.14 sets it. Without it the
+ * certificate is checked against `host`, which is that address. Credentials of certificate providers make their options
+ * later, out of reach: with them an address needs `grpc.ssl_target_name_override`.
+ */
+function withoutAddressAsName(connector: Connector): void {
+  const { connectionOptions } = connector as { connectionOptions?: { servername?: string; host?: string } };
+  if (connectionOptions?.servername === undefined || connectionOptions.servername !== connectionOptions.host) return;
+  if (isIP(connectionOptions.servername) !== 0) delete connectionOptions.servername;
 }
 
 function callCredentials(credentials: ChannelCredentials, options: ChannelOptions): CallCredentials | undefined {
