@@ -67,9 +67,9 @@ export class Channel implements ChannelInterface {
   watchConnectivityState(current: connectivityState, deadline: Date | number, callback: (error?: Error) => void): void {
     if (this.#isShutDown) throw new Error("Channel has been shut down");
     const late = new AbortController();
-    const leftMs = deadlineDate(deadline) === undefined ? undefined : +deadline - Date.now();
+    const leftMs = deadlineMs(deadline) - Date.now();
     // Not unref'd: whoever waits for a channel wants the process to wait too.
-    const timer = setTimeout(() => late.abort(), Math.min(leftMs ?? longestTimerMs, longestTimerMs));
+    const timer = setTimeout(() => late.abort(), Math.min(leftMs, longestTimerMs));
     this.#channel.watchConnectivityState(connectivityState[current] as ConnectivityState, late.signal).then(
       () => {
         clearTimeout(timer);
@@ -105,7 +105,7 @@ export class Channel implements ChannelInterface {
         onEnded: this.#onCallEnded,
       },
       {
-        deadline: deadlineDate(deadline),
+        deadlineMs: deadlineMs(deadline),
         parent: parentCall ?? undefined,
         propagateFlags: propagateFlags ?? propagate.DEFAULTS,
       },
@@ -136,7 +136,8 @@ export function channelFactory(address: string, credentials: ChannelCredentials,
 /** Node's timers overflow beyond it. */
 const longestTimerMs = 2 ** 31 - 1;
 
-function deadlineDate(deadline: Deadline): Date | undefined {
-  if (deadline instanceof Date) return deadline;
-  return Number.isFinite(deadline) ? new Date(deadline) : undefined;
+/** In milliseconds since the epoch; infinity for none. */
+function deadlineMs(deadline: Deadline): number {
+  const ms = +deadline;
+  return Number.isFinite(ms) ? ms : Number.POSITIVE_INFINITY;
 }

@@ -48,7 +48,8 @@ export interface CallTarget {
 
 /** What limits a call besides its own doing. */
 export interface CallLimits {
-  readonly deadline: Date | undefined;
+  /** In milliseconds since the epoch; infinity for none. */
+  readonly deadlineMs: number;
   readonly parent: ParentServerCall | undefined;
   /** Bits of grpc-js's `propagate`. */
   readonly propagateFlags: number;
@@ -63,7 +64,7 @@ export interface CallLimits {
  */
 export class SurfaceClientCall implements GrpcJsCall, CallListener {
   readonly #target: CallTarget;
-  readonly #deadline: Date | undefined;
+  readonly #deadlineMs: number;
   readonly #parent: ParentServerCall | undefined;
   readonly #callNumber = ++lastCallNumber;
   #credentials: CallCredentials | undefined;
@@ -89,11 +90,11 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
   #isOver = false;
   readonly #onParentCancelled: (() => void) | undefined;
 
-  constructor(target: CallTarget, { deadline, parent, propagateFlags }: CallLimits, credentials?: CallCredentials) {
+  constructor(target: CallTarget, { deadlineMs, parent, propagateFlags }: CallLimits, credentials?: CallCredentials) {
     this.#target = target;
     this.#credentials = credentials;
     const inherits = (flag: propagate) => parent !== undefined && (propagateFlags & flag) !== 0;
-    this.#deadline = inherits(propagate.DEADLINE) ? earliest(deadline, parent!.getDeadline()) : deadline;
+    this.#deadlineMs = inherits(propagate.DEADLINE) ? earliest(deadlineMs, parent!.getDeadline()) : deadlineMs;
     if (!inherits(propagate.CANCELLATION)) return;
     this.#parent = parent;
     this.#onParentCancelled = () => this.cancelWithStatus(status.CANCELLED, "Cancelled by parent call");
@@ -110,17 +111,16 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
   }
 
   sendMessageWithContext({ callback, flags }: MessageContext, message: Buffer): void {
-    const done = callback === undefined ? undefined : () => callback();
     const compress = mayCompress(flags);
     if (this.#isOver || this.#call?.sendMessage(message, compress) === true) {
-      if (done !== undefined) process.nextTick(done);
+      if (callback !== undefined) process.nextTick(callback);
       return;
     }
     if (this.#call === undefined) {
       this.#unsent.push(message);
       if (!compress) this.#unsentPlain = (this.#unsentPlain ?? new Set()).add(message);
     }
-    if (done !== undefined) this.#writeCallbacks.push(done);
+    if (callback !== undefined) this.#writeCallbacks.push(callback);
   }
 
   halfClose(): void {
@@ -170,7 +170,7 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
     const single = this.#halfClosed && unsent.length === 1 ? unsent[0] : undefined;
     const options = {
       metadata: wireMetadata(this.#metadata),
-      deadline: this.#deadline,
+      timeoutMs: this.#deadlineMs === Number.POSITIVE_INFINITY ? undefined : this.#deadlineMs - Date.now(),
       waitForReady: this.#metadata.getOptions().waitForReady,
       compression: single !== undefined && plain !== undefined ? identity : undefined,
     };
@@ -244,7 +244,7 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
   async #addCredentials(credentials: CallCredentials, metadata: Metadata): Promise<void> {
     this.#waitsForCredentials = true;
     const late = () => this.cancelWithStatus(status.DEADLINE_EXCEEDED, "Deadline exceeded, waiting for credentials");
-    const timer = this.#deadline === undefined ? undefined : setTimeout(late, this.#deadline.getTime() - Date.now());
+    const timer = Number.isFinite(this.#deadlineMs) ? setTimeout(late, this.#deadlineMs - Date.now()) : undefined;
     try {
       const merged = metadata.clone();
       merged.merge(await credentials.generateMetadata(callMetadataOptions(this.#target)));
@@ -274,10 +274,9 @@ function deliverCall(call: SurfaceClientCall): void {
   call.deliver();
 }
 
-function earliest(own: Date | undefined, inherited: Date | number): Date | undefined {
-  if (!(inherited instanceof Date) && !Number.isFinite(inherited)) return own;
-  const other = new Date(inherited);
-  return own === undefined || other < own ? other : own;
+function earliest(ownMs: number, inherited: Date | number): number {
+  // Not a number: none.
+  return Math.min(ownMs, +inherited || Number.POSITIVE_INFINITY);
 }
 
 function callMetadataOptions({ head, authority }: CallTarget): { method_name: string; service_url: string } {
