@@ -1,8 +1,9 @@
-import { type ChannelOptions, createClient, insecure, RpcError, xdsChannelCredentials } from "@weft/grpc";
+import { Channel, type ChannelOptions, createClient, insecure, RpcError, xdsChannelCredentials } from "@weft/grpc";
 import { EchoTestServiceDefinition, type ForwardEchoResponse } from "@weft/xds-api/echo/echo";
 import type { ForwardRequest } from "./forward-request.ts";
 
 const maxConcurrency = 20;
+const longestConnectingMs = 1000;
 
 /**
  * Makes the calls of one ForwardEcho and returns one output element a call, in the format of Istio's echo server:
@@ -20,20 +21,24 @@ export async function forwardEcho(request: ForwardRequest, signal: AbortSignal):
   let next = 0;
   let active = 0;
 
-  const worker = async (): Promise<void> => {
-    while (next < request.count && !signal.aborted) {
-      const index = next++;
-      if (request.qps > 0) await untilMs(startedAt + (index * 1000) / request.qps, signal);
-      active++;
-      try {
-        output[index] = await callOnce(request, index, active, shared, { deadline, signal });
-      } catch (error) {
-        errors.push(goErrorText(error));
-      } finally {
-        active--;
-      }
+  const callNext = async (): Promise<void> => {
+    const index = next++;
+    if (request.qps > 0) await untilMs(startedAt + (index * 1000) / request.qps, signal);
+    active++;
+    try {
+      output[index] = await callOnce(request, index, active, shared, { deadline, signal });
+    } catch (error) {
+      errors.push(goErrorText(error));
+    } finally {
+      active--;
     }
   };
+  const worker = async (): Promise<void> => {
+    while (next < request.count && !signal.aborted) await callNext();
+  };
+  // Calls that wait for the first of several connections would all run on it, and a small batch reach one endpoint.
+  await callNext();
+  if (next < request.count) await connectionsMade(shared.channel, signal);
   await Promise.all(Array.from({ length: Math.min(maxConcurrency, request.count) }, worker));
 
   if (errors.length > 0) {
@@ -44,6 +49,7 @@ export async function forwardEcho(request: ForwardRequest, signal: AbortSignal):
 
 /** One channel and its client. */
 class Connection {
+  readonly channel: Channel;
   readonly client;
 
   constructor(request: ForwardRequest) {
@@ -51,11 +57,12 @@ class Connection {
       credentials: request.usesXds ? xdsChannelCredentials(insecure) : insecure,
       ...(request.authority === undefined ? {} : { authority: request.authority }),
     };
-    this.client = createClient(EchoTestServiceDefinition, request.target, options);
+    this.channel = new Channel(request.target, options);
+    this.client = createClient(EchoTestServiceDefinition, this.channel);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.client[Symbol.asyncDispose]();
+    await this.channel.close();
   }
 }
 
@@ -95,6 +102,28 @@ function goErrorText(error: unknown): string {
     .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
     .join("");
   return `rpc error: code = ${name} desc = ${error.details}`;
+}
+
+/** Resolves when `channel` makes no connection at the moment, at the latest after a second. */
+function connectionsMade(channel: Channel, signal: AbortSignal): Promise<void> {
+  const connecting = channel.subchannels.filter(({ state }) => state === "CONNECTING");
+  if (connecting.length === 0 || signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const watcher = {
+      onSubchannelState: () => {
+        if (connecting.every(({ state }) => state !== "CONNECTING")) stop();
+      },
+    };
+    const stop = () => {
+      for (const subchannel of connecting) subchannel.unwatch(watcher);
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      resolve();
+    };
+    const timer = setTimeout(stop, longestConnectingMs);
+    signal.addEventListener("abort", stop, { once: true });
+    for (const subchannel of connecting) subchannel.watch(watcher);
+  });
 }
 
 function untilMs(at: number, signal: AbortSignal): Promise<void> {
