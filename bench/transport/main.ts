@@ -16,11 +16,12 @@ import { type Figures, type Run, runKey, type StackName, type Window } from "./w
 const { values: options } = parseArgs({
   options: { quick: { type: "boolean" }, json: { type: "boolean" }, only: { type: "string" } },
 });
-const startedAtMs = performance.now();
+/** When the whole command began, its build included. */
+const startedAtMs = Number(process.env["BENCH_STARTED_AT_MS"] ?? Date.now() - performance.now());
 const quick = options.quick === true;
 const repeats = quick ? 1 : 3;
-/** What is left of `--quick`'s 45 s after a build. */
-const quickBudgetMs = 33_000;
+/** `--quick` ends within 45 s: nothing more is begun after this. */
+const quickBudgetMs = 40_000;
 
 const only = options.only?.split(",");
 const unknown = only?.find((id) => !rowPlans.some((plan) => plan.id === id));
@@ -87,7 +88,7 @@ try {
   const setting: Setting = { certificates, goProgram: go.kind === "built" ? go.path : undefined };
   for (let round = 0; round < repeats; round++) {
     for (const [index, run] of runs.entries()) {
-      if (quick && only === undefined && performance.now() - startedAtMs > quickBudgetMs) break;
+      if (quick && only === undefined && Date.now() - startedAtMs > quickBudgetMs) break;
       if (round > 0 && run.workload.kind === "soak") continue;
       if (process.stderr.isTTY) {
         process.stderr.write(`\rround ${round + 1}/${repeats}, run ${index + 1}/${runs.length} `);

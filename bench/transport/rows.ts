@@ -158,6 +158,7 @@ export const rowPlans: readonly RowPlan[] = [
     what: `${promise}, mTLS (TLS 1.3, P-256), 32 in flight`,
     ...throughput,
     ...against("weft", loaded, { "grpc-js": ">= 15", "grpc-go": ">= 2.2" }, true),
+    quick: true,
   },
   {
     id: "promise-256-mtls",
