@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import {
   type ExtensionRequest,
@@ -13,6 +14,7 @@ import {
 import { ServerReflectionDefinition as AlphaDefinition } from "@weft/xds-api/grpc/reflection/v1alpha/reflection";
 import { expect, test } from "vitest";
 import { createClient } from "../channel/client.ts";
+import { Server as GrpcJsServer } from "../grpc-js/server.ts";
 import { createServer } from "../server/server.ts";
 import { createHealth } from "./health.ts";
 import { createReflection, type DescriptorSource } from "./reflection.ts";
@@ -232,4 +234,31 @@ test("takes a function, and calls it with the first request only", async () => {
 test("a definition without descriptors fails the call, not the server", async () => {
   await using running = await start({ "shop.Shop": { buy: { requestType: {} } } });
   await expect(running.ask(services)).rejects.toMatchObject({ code: "UNKNOWN" });
+});
+
+test("is served by a server of the grpc-js surface, beside what that has", async () => {
+  const definition = loadSync(join(import.meta.dirname, "testing", "shop.proto"));
+  const server = new GrpcJsServer();
+  server.addService(definition["shop.Shop"] as ServiceDefinition, { Buy: () => undefined });
+  createReflection(definition).addTo(server);
+  createHealth().addTo(server);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
+    error === null ? resolve(bound) : reject(error),
+  );
+  await using client = createClient(ServerReflectionDefinition, `127.0.0.1:${await promise}`);
+  async function* questions() {
+    yield { host: "", messageRequest: services };
+  }
+  for await (const { messageResponse } of client.serverReflectionInfo(questions())) {
+    expect(messageResponse?.value).toEqual({
+      service: [
+        { name: "grpc.health.v1.Health" },
+        { name: "grpc.reflection.v1.ServerReflection" },
+        { name: "grpc.reflection.v1alpha.ServerReflection" },
+        { name: "shop.Shop" },
+      ],
+    });
+  }
+  server.forceShutdown();
 });
