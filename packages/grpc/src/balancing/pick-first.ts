@@ -86,6 +86,13 @@ export class PickFirst implements Balancer, SubchannelWatcher {
     if (subchannel === this.#selected) {
       if (subchannel.state === "READY") return;
       this.#selected = undefined;
+      if (subchannel.state === "TRANSIENT_FAILURE") {
+        // Connected, and not healthy: it comes back by itself.
+        this.#tried = 1;
+        this.#failed.add(subchannel);
+        this.#failIfAllDid(subchannel);
+        return;
+      }
       this.#releaseAllBut(undefined);
       this.#become("IDLE", queuePicker);
       this.#options.onResolutionWanted?.();

@@ -27,13 +27,14 @@ export class SingleRouter implements CallRouter {
 
 /** The balancer that a channel's own options ask for, with its credentials (an xDS channel's fallback). */
 export function balancerFor(environment: ChannelEnvironment, onResolutionWanted: () => void): Balancer {
-  const { pool, pickerChanged } = environment;
-  return createBalancer(policyOf(environment), {
-    pool,
-    connectOptions: connectOptionsFor(environment),
-    onPicker: pickerChanged,
-    onResolutionWanted,
-  });
+  const { pool, pickerChanged, serviceConfig } = environment;
+  const policy = policyOf(environment);
+  const base = connectOptionsFor(environment);
+  const healthCheckService = serviceConfig?.healthCheckService;
+  // pick_first goes by connections alone (gRFC A17).
+  const isChecking = policy.kind !== "pick_first" && healthCheckService !== undefined;
+  const connectOptions = isChecking ? { ...base, healthCheckService } : base;
+  return createBalancer(policy, { pool, connectOptions, onPicker: pickerChanged, onResolutionWanted });
 }
 
 function policyOf({ options, serviceConfig }: ChannelEnvironment): BalancerPolicy {

@@ -10,6 +10,7 @@ import { ClientConnection, type ConnectionOwner } from "./client-connection.ts";
 import { type AttemptOwner, ConnectAttempt } from "./connect-attempt.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import type { ConnectivityState } from "./connectivity-state.ts";
+import { HealthWatch } from "./health-watch.ts";
 import { connectFailureText, type OpenSocket } from "./socket.ts";
 import { WaitingCalls } from "./waiting-calls.ts";
 
@@ -58,6 +59,7 @@ export class Subchannel implements ConnectionOwner, AttemptOwner {
   /** Twice as long as asked for after each complaint of the peer. */
   #keepaliveTimeMs: number | undefined;
   readonly #waiting = new WaitingCalls();
+  #health: HealthWatch | undefined;
   #onAllClosed: (() => void) | undefined;
 
   constructor(address: Address, options: ConnectOptions, environment: SubchannelEnvironment) {
@@ -172,9 +174,29 @@ export class Subchannel implements ConnectionOwner, AttemptOwner {
     this.#attempt = undefined;
     this.#backoff.reset();
     this.#drainAtExpiry(connection);
-    this.#lastError = undefined;
     this.#ready.push(connection);
-    this.#setState("READY");
+    const { healthCheckService } = this.#options;
+    if (healthCheckService === undefined) this.#onHealth(undefined);
+    else if (this.#health === undefined) this.#watchHealth(connection, healthCheckService);
+  }
+
+  /** Calls wait until the server says that it serves (gRFC A17); one connection speaks for all to an address. */
+  #watchHealth(connection: ClientConnection, service: string): void {
+    const authority = this.#options.serverName ?? this.peer;
+    this.#health = new HealthWatch(connection, service, authority, this.#environment, (problem) =>
+      this.#onHealth(problem),
+    );
+  }
+
+  #onHealth(problem: string | undefined): void {
+    this.#lastError = problem === undefined ? undefined : new RpcError("UNAVAILABLE", problem);
+    this.#setState(problem === undefined ? "READY" : "TRANSIENT_FAILURE");
+    if (problem !== undefined) this.#returnWaiting();
+  }
+
+  #stopHealth(): void {
+    this.#health?.stop();
+    this.#health = undefined;
   }
 
   onCapacity(connection: ClientConnection): void {
@@ -267,11 +289,14 @@ export class Subchannel implements ConnectionOwner, AttemptOwner {
     }
     if (!this.#ready.includes(connection)) return;
     this.#ready = this.#ready.filter((other) => other !== connection);
+    // With a health check the connection that is watched stands for all.
+    if (this.#health !== undefined) this.#drainReady();
     if (this.#ready.length > 0) {
       if (!this.#waiting.isEmpty) this.addConnection();
       return;
     }
     this.#stopConnecting(error);
+    this.#stopHealth();
     this.#lastError = error;
     this.#setState("IDLE");
     this.#returnWaiting();
@@ -287,11 +312,16 @@ export class Subchannel implements ConnectionOwner, AttemptOwner {
 
   #shutDown(): void {
     this.#stopConnecting(new Error("the subchannel was closed"));
+    this.#stopHealth();
     this.#setState("SHUTDOWN");
     this.#watchers.clear();
+    this.#returnWaiting();
+    this.#drainReady();
+  }
+
+  #drainReady(): void {
     const ready = this.#ready;
     this.#ready = [];
-    this.#returnWaiting();
     for (const connection of ready) connection.connection.goaway();
   }
 
