@@ -84,6 +84,7 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
   #headers: HeaderList | undefined;
   readonly #messages: Buffer[] = [];
   #status: StatusObject | undefined;
+  #toldMessages = 0;
   #readPending = false;
   #isDelivering = false;
   /** There is a status: nothing more goes out. */
@@ -135,7 +136,10 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
   }
 
   cancelWithStatus(code: status, details: string): void {
-    if (this.#isOver) return;
+    if (this.#isOver) {
+      if (this.#status?.code === status.OK) this.#replaceStatus(code, details);
+      return;
+    }
     if (this.#call === undefined) this.onStatus(code, details, nothing);
     else this.#call.cancel(statusName(code), details);
   }
@@ -223,8 +227,9 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
     const headers = this.#headers;
     this.#headers = undefined;
     if (headers !== undefined) listener.onReceiveMetadata(grpcJsMetadata(headers));
-    while (this.#readPending && this.#messages.length > 0) {
+    while (this.#messages.length > 0 && (this.#readPending || this.#hasSurplus())) {
       this.#readPending = false;
+      this.#toldMessages++;
       const message = this.#messages.shift()!;
       if (this.#messages.length === 0) this.#call?.resume();
       listener.onReceiveMessage(message);
@@ -233,6 +238,21 @@ export class SurfaceClientCall implements GrpcJsCall, CallListener {
     if (ended === undefined || this.#messages.length > 0) return;
     this.#status = undefined;
     listener.onReceiveStatus(ended);
+  }
+
+  /** OK is not final before it is told: a stub that finds more messages than it expects says so by cancelling. */
+  #replaceStatus(code: status, details: string): void {
+    this.#messages.length = 0;
+    this.#status = { code, details, metadata: grpcJsMetadata(nothing) };
+    this.#schedule();
+  }
+
+  /**
+   * A unary stub reads once, so that it would never learn of a second message, nor then of the status: with the call over
+   * that message is told unasked. A stream's reader just has it sooner.
+   */
+  #hasSurplus(): boolean {
+    return this.#status !== undefined && this.#toldMessages === 1;
   }
 
   #schedule(): void {

@@ -39,6 +39,22 @@ test.each([0, 1, 100, 16_384, 65_536, 1_000_000, 4 * 1024 * 1024 - 1])(
   },
 );
 
+test("a second response to a call that takes one is UNIMPLEMENTED", async () => {
+  await using pair = await start();
+  const same = (bytes: Buffer) => bytes;
+  const { client } = pair.client;
+  const unary = await new Promise<grpc.ServiceError | null>((resolve) => {
+    client.makeUnaryRequest(bytesService.expand.path, same, same, Buffer.from("abc"), resolve);
+  });
+  expect(unary?.code).toBe(status.UNIMPLEMENTED);
+  const collected = await new Promise<grpc.ServiceError | null>((resolve) => {
+    const call = client.makeClientStreamRequest(bytesService.chat.path, same, same, resolve);
+    for (const text of ["a", "b", "c"]) call.write(Buffer.from(text));
+    call.end();
+  });
+  expect(collected?.code).toBe(status.UNIMPLEMENTED);
+});
+
 test("client streaming sends every message in order", async () => {
   await using pair = await start();
   const { call, outcome } = pair.client.collect();
