@@ -9,6 +9,7 @@ const steps: readonly (readonly [title: string, command: string, ...args: string
   ["test", "npm", "test"],
   ["demo", "npm", "run", "demo"],
   ["interop with python", "npm", "run", "interop", "--", "python"],
+  ["interop with grpcurl", "npm", "run", "interop", "--", "grpcurl"],
 ];
 
 interface Outcome {
