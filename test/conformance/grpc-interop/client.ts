@@ -1,6 +1,7 @@
 // `node client.ts <stack> <port> <CA file or -> <case…>`: runs cases against a server, one after the other, each with a
 // client of its own. Prints a line of JSON per case: {"name", "error"?}.
 import { type Case, cases } from "./cases.ts";
+import { compressedCases } from "./compressed-cases.ts";
 import type { Connect } from "./exchange.ts";
 import { within } from "./guard.ts";
 import { negativeCases } from "./negative-cases.ts";
@@ -9,7 +10,11 @@ import type { ServerAddress } from "./server-address.ts";
 import { grpcModule, type Stack } from "./stack.ts";
 import { connectStubClient } from "./stub-client.ts";
 
-const allCases: Readonly<Record<string, Case | undefined>> = { ...cases, ...negativeCases };
+const allCases: Readonly<Record<string, Case | undefined>> = {
+  ...cases,
+  ...compressedCases,
+  ...negativeCases,
+};
 const [stack, port, caFile, ...names] = process.argv.slice(2) as [Stack, string, string, ...string[]];
 const server: ServerAddress = { port: Number(port), ...(caFile === "-" ? {} : { caFile }) };
 

@@ -4,7 +4,9 @@
 //     node --conditions=@weft/source test/conformance/grpc-interop/main.ts
 import { rmSync } from "node:fs";
 import { cases } from "./cases.ts";
+import { compressedPairings, playCompressed } from "./compressed-pairing.ts";
 import { goPrograms } from "./go-programs.ts";
+import { grpcioPrograms } from "./grpcio.ts";
 import { negativeNames, playNegative } from "./negative-pairing.ts";
 import { type Equipment, type Pairing, type Peer, play, type Result } from "./pairing.ts";
 import { createTlsFiles } from "./tls-files.ts";
@@ -46,7 +48,9 @@ async function report(title: string, cases: number, results: AsyncIterable<Resul
   const startedAt = performance.now();
   let good = 0;
   for await (const { name, error } of results) {
-    console.log(error === undefined ? `ok   ${title}: ${name}` : `FAIL ${title}: ${name}: ${error}`);
+    console.log(
+      error === undefined ? `ok   ${title}: ${name}` : `FAIL ${title}: ${name}: ${error.replaceAll(/\s+/g, " ")}`,
+    );
     if (error === undefined) good++;
   }
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
@@ -66,6 +70,10 @@ try {
   console.log(`against grpc-go ${equipment.go.version}`);
   for (const pair of pairs) await run(pairing(pair, false), equipment);
   for (const pair of tlsPairs) await run(pairing(pair, true), equipment);
+  const grpcio = grpcioPrograms();
+  for (const each of compressedPairings) {
+    await report(`${each.client} → ${each.server} (compressed)`, each.cases.length, playCompressed(each, grpcio));
+  }
   for (const client of ["promise", "facade", "grpc-go"] as const) {
     await report(`${client} → misbehaving server`, negativeNames.length, playNegative(client, equipment.go));
   }

@@ -1,11 +1,18 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { within } from "./guard.ts";
 
 /** A program with its arguments. */
 export type Command = readonly [program: string, ...args: string[]];
+
+/** A case's client starts in a third of the time when its sources were compiled before. */
+const environment = {
+  ...process.env,
+  NODE_COMPILE_CACHE: join(import.meta.dirname, "..", "..", "..", ".cache", "conformance-grpc-interop", "compiled"),
+};
 
 /** Our own programs run from source. */
 export function nodeCommand(file: string, ...args: string[]): Command {
@@ -20,7 +27,7 @@ export interface RunningServer extends AsyncDisposable {
 /** Starts a server and waits for its port. */
 export async function startServer(command: Command): Promise<RunningServer> {
   const [program, ...args] = command;
-  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env: environment });
   try {
     const port = await within(20_000, portOf(child));
     return { port, [Symbol.asyncDispose]: () => stop(child) };
@@ -65,7 +72,7 @@ export interface Finished {
 /** Runs a program to its end, or kills it after `limitMs`. */
 export async function runProgram(command: Command, limitMs: number): Promise<Finished> {
   const [program, ...args] = command;
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env: environment });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {

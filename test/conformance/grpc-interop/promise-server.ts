@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { createServer, Metadata, RpcError, type Server, type ServerContext, Status, type StatusName } from "@weft/grpc";
 import type {
+  BoolValue,
   EchoStatus,
   StreamingOutputCallRequest,
   StreamingOutputCallResponse,
@@ -20,6 +21,8 @@ export function createPromiseServer(certificateFile: string | undefined, keyFile
   server.add(servedDefinition(), {
     emptyCall: () => ({}),
     unaryCall(request, context) {
+      refuseUnexpected(request.expectCompressed, context);
+      if (request.responseCompressed?.value === true) context.setCompression("gzip");
       echoMetadata(context);
       failAsTold(request.responseStatus);
       return {
@@ -36,9 +39,12 @@ export function createPromiseServer(certificateFile: string | undefined, keyFile
       return { payload: { type: 0, body }, username: "", oauthScope: "", serverId, hostname: "" };
     },
     streamingOutputCall: (request, context) => responsesTo(request, context),
-    async streamingInputCall(requests) {
+    async streamingInputCall(requests, context) {
       let aggregatedPayloadSize = 0;
-      for await (const request of requests) aggregatedPayloadSize += request.payload?.body.length ?? 0;
+      for await (const request of requests) {
+        refuseUnexpected(request.expectCompressed, context);
+        aggregatedPayloadSize += request.payload?.body.length ?? 0;
+      }
       return { aggregatedPayloadSize };
     },
     async *fullDuplexCall(requests, context) {
@@ -54,12 +60,19 @@ export function createPromiseServer(certificateFile: string | undefined, keyFile
 
 async function* responsesTo(
   request: StreamingOutputCallRequest,
-  { signal }: ServerContext,
+  context: ServerContext,
 ): AsyncGenerator<StreamingOutputCallResponse, void, void> {
-  for (const { size, intervalUs } of request.responseParameters) {
-    if (intervalUs > 0) await delay(intervalUs / 1000, undefined, { signal });
+  for (const { size, intervalUs, compressed } of request.responseParameters) {
+    if (intervalUs > 0) await delay(intervalUs / 1000, undefined, { signal: context.signal });
+    if (compressed !== undefined) context.setCompression(compressed.value ? "gzip" : "identity");
     yield { payload: payload(size) };
   }
+}
+
+/** A request that was announced as compressed and isn't, or the other way round. */
+function refuseUnexpected(expected: BoolValue | undefined, { isRequestCompressed }: ServerContext): void {
+  if (expected === undefined || expected.value === isRequestCompressed) return;
+  throw new RpcError("INVALID_ARGUMENT", `the request is ${isRequestCompressed ? "" : "not "}compressed`);
 }
 
 function echoMetadata(context: ServerContext): void {

@@ -22,9 +22,13 @@ export type GrpcModule = Pick<
 
 interface AnyCall extends EventEmitter {
   cancel(): void;
-  write?(message: unknown): boolean;
+  write?(message: unknown, flags: number): boolean;
   end?(): unknown;
 }
+
+/** grpc-js's `compressionAlgorithms.gzip`, and the write flag that exempts a message. */
+const gzip = 2;
+const noCompress = 2;
 
 /** A client with grpc-js's API, of `module`. */
 export function connectStubClient(module: GrpcModule, server: ServerAddress): InteropClient {
@@ -32,16 +36,28 @@ export function connectStubClient(module: GrpcModule, server: ServerAddress): In
     server.caFile === undefined
       ? module.credentials.createInsecure()
       : module.credentials.createSsl(readFileSync(server.caFile));
-  const client = new module.Client(`127.0.0.1:${server.port}`, credentials, {
+  const options = {
     ...(server.caFile === undefined
       ? {}
       : { "grpc.ssl_target_name_override": serverName, "grpc.default_authority": serverName }),
     // Clients of one process share connections otherwise, and channel_soak wants new ones.
     "grpc.use_local_subchannel_pool": 1,
-  });
+  };
+  const address = `127.0.0.1:${server.port}`;
+  const client = new module.Client(address, credentials, options);
+  // In grpc-js a channel compresses or doesn't; a call can't say.
+  let compressing: grpc.Client | undefined;
+  const clientFor = (settings: CallSettings) => {
+    if (settings.compress !== true) return client;
+    compressing ??= new module.Client(address, credentials, { ...options, "grpc.default_compression_algorithm": gzip });
+    return compressing;
+  };
   return {
-    start: (name, settings) => converse(module, client, name, settings),
-    close: async () => client.close(),
+    start: (name, settings = {}) => converse(module, clientFor(settings), name, settings),
+    async close() {
+      client.close();
+      compressing?.close();
+    },
   };
 }
 
@@ -49,7 +65,7 @@ function converse<Name extends MethodName>(
   module: GrpcModule,
   client: grpc.Client,
   name: Name,
-  settings: CallSettings = {},
+  settings: CallSettings,
 ): ExchangeOf<Name> {
   const method = grpcJsMethod(testMethods[name] as unknown as TestMethod<unknown, unknown>);
   const responses = new Mailbox<unknown>();
@@ -101,8 +117,9 @@ function converse<Name extends MethodName>(
     );
   }
   return {
-    send(message: unknown) {
-      if (method.requestStream) call?.write?.(message);
+    send(message: unknown, compress = true) {
+      // grpc-js takes its write flags where Node's streams have the encoding.
+      if (method.requestStream) call?.write?.(message, compress ? 0 : noCompress);
       else if (method.responseStream) {
         watch(client.makeServerStreamRequest(path, encode, decode, message, metadata, options));
       } else watch(client.makeUnaryRequest(path, encode, decode, message, metadata, options, callback));
