@@ -6,18 +6,12 @@ import type { HeaderList } from "../http2/headers.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import type { ConnectionCounts } from "./call-counts.ts";
+import { CallExtras } from "./call-extras.ts";
 import type { CallHead } from "./call-head.ts";
 import type { CallListener } from "./call-listener.ts";
 import { CallRetry } from "./call-retry.ts";
 import { statusOfClose } from "./close-status.ts";
-import {
-  Compressor,
-  type CompressorSink,
-  Decompressor,
-  type DecompressorSink,
-  type MessageEncoding,
-  parseEncoding,
-} from "./compression.ts";
+import { Compressor, type CompressorSink, Decompressor, type DecompressorSink, parseEncoding } from "./compression.ts";
 import { type DeadlineEntry, deadlines } from "./deadline-wheel.ts";
 import type { RpcError } from "./error.ts";
 import { MessageReader, type MessageSink, messagePrefix, wholeMessage } from "./message-framing.ts";
@@ -92,10 +86,6 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   routedBy: unknown = undefined;
   /** The owner's: whether the call had to wait, so that less than its whole time is left. */
   hasWaited = false;
-  /** What credentials made: sent to peers that proved who they are, never in plaintext. */
-  credentialsMetadata: Metadata | undefined = undefined;
-  /** Attempts that were made before this one; the server is told. */
-  previousAttempts = 0;
 
   #state = waiting;
   /** The call's status once it has ended. */
@@ -106,17 +96,13 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   #connection: Http2Connection | undefined;
   #stream: Http2Stream | undefined;
   #reader: MessageReader | undefined;
-  #decompressor: Decompressor | undefined;
-  #compressor: Compressor | undefined;
-  readonly #compression: MessageEncoding;
+  /** What few calls need; undefined in all others. */
+  #extras: CallExtras | undefined;
 
   /** The only request message. */
   readonly #request: Uint8Array | undefined;
   /** Messages that wait for a stream, or are kept for another one: all since the first. */
   #messages: Uint8Array[] | undefined;
-  #keptBytes = 0;
-  /** Those of them that are not to be compressed. */
-  #plainMessages: Set<Uint8Array> | undefined;
   #isHalfClosed: boolean;
   #isWritable = true;
   #owesWritable = false;
@@ -127,11 +113,6 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   /** All that was sent could be sent again. */
   #isReplayable = true;
   #wasRestarted = false;
-  #retry: CallRetry | undefined;
-  /** How long after the stream's end the next attempt begins; -1: there is none. */
-  #retryDelayMs = -1;
-  /** The status came before the last messages were decompressed. */
-  #lateStatus: { readonly status: CallStatus; readonly trailers: HeaderList } | undefined;
 
   constructor(
     head: CallHead,
@@ -145,12 +126,13 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     this.metadata = options?.metadata;
     this.waitForReady = options?.waitForReady ?? settings.waitForReady;
     this.isBackground = options?.isBackground === true;
-    this.#compression = options?.compression ?? settings.compression;
     this.#listener = listener;
     this.#owner = owner;
     this.#request = request;
     this.#isHalfClosed = request !== undefined;
     if (options !== undefined) this.#limit(options);
+    const compression = options?.compression ?? settings.compression;
+    if (compression !== "identity") this.#extra.compression = compression;
     if (settings.timeoutMs > 0) this.limitTimeout(settings.timeoutMs);
     if (settings.retry !== undefined) this.allowRetries(settings.retry, settings.retries!);
   }
@@ -175,6 +157,29 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     return this.#transport?.tlsPeer;
   }
 
+  /** What credentials made: sent to peers that proved who they are, never in plaintext. */
+  get credentialsMetadata(): Metadata | undefined {
+    return this.#extras?.credentialsMetadata;
+  }
+
+  set credentialsMetadata(metadata: Metadata | undefined) {
+    if (metadata !== undefined) this.#extra.credentialsMetadata = metadata;
+  }
+
+  /** Attempts that were made before this one; the server is told. */
+  get previousAttempts(): number {
+    return this.#extras?.previousAttempts ?? 0;
+  }
+
+  set previousAttempts(attempts: number) {
+    this.#extra.previousAttempts = attempts;
+  }
+
+  get #extra(): CallExtras {
+    this.#extras ??= new CallExtras();
+    return this.#extras;
+  }
+
   /** What the call waits for, as it stands in a message. */
   describeWait(): string {
     return this.#transport?.peer ?? this.#owner.describeWait(this);
@@ -192,11 +197,12 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   /** Tries again by `policy`, from now on; the first policy counts. Before `start`. */
   allowRetries(policy: RetryPolicy, environment: RetryEnvironment): void {
-    if (this.#retry !== undefined || this.#state === ended) return;
+    const extra = this.#extra;
+    if (extra.retry !== undefined || this.#state === ended) return;
     const retry = new CallRetry(policy, environment);
     // What can't be kept isn't tried again.
-    if (!retry.keep(this.#request?.length ?? this.#keptBytes)) return;
-    this.#retry = retry;
+    if (!retry.keep(this.#request?.length ?? extra.keptBytes)) return;
+    extra.retry = retry;
     this.#isReplayable = true;
   }
 
@@ -207,19 +213,8 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     if (this.deadlineAt !== 0) {
       rest.push("grpc-timeout", formatTimeout(this.hasWaited ? this.deadlineAt - deadlines.now() : this.#timeoutMs));
     }
-    if (this.previousAttempts > 0) rest.push("grpc-previous-rpc-attempts", `${this.previousAttempts}`);
-    if (this.#compression !== "identity") {
-      rest.push("grpc-encoding", this.#compression);
-      this.#compressor = new Compressor(this.#compression, this);
-    }
     this.metadata?.appendTo(rest);
-    if (this.credentialsMetadata !== undefined) {
-      if (!transport.isSecure) {
-        this.cancel("UNAUTHENTICATED", `call credentials are not sent in plaintext, which ${transport.peer} speaks`);
-        return;
-      }
-      this.credentialsMetadata.appendTo(rest);
-    }
+    if (this.#extras !== undefined && !this.#addExtras(this.#extras, transport, rest)) return;
     this.#state = started;
     this.#transport = transport;
     this.#connection = connection;
@@ -261,9 +256,10 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
       this.refuseMessage(message.length);
       return true;
     }
-    if (!compress && this.#compression !== "identity") {
-      this.#plainMessages ??= new Set();
-      this.#plainMessages.add(message);
+    if (!compress) {
+      const extra = this.#extra;
+      extra.plainMessages ??= new Set();
+      extra.plainMessages.add(message);
     }
     if (this.#isReplayable || this.#state === waiting) this.#keep(message);
     if (this.#state === waiting) {
@@ -293,13 +289,13 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   /** Stops giving window to the peer: what is on its way (a window's worth) still comes. */
   pause(): void {
     this.#isPaused = true;
-    this.#decompressor?.pause();
+    this.#extras?.decompressor?.pause();
   }
 
   /** Undoes `pause`. */
   resume(): void {
     this.#isPaused = false;
-    this.#decompressor?.resume();
+    this.#extras?.decompressor?.resume();
     this.#giveWindow();
   }
 
@@ -315,7 +311,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   /** There is no connection for this attempt: the call fails with `error`, or is tried again. */
   failAttempt(error: RpcError): void {
-    const delayMs = this.#retry?.onAttemptEnded(error.status, noTrailers, this.#isReplayable) ?? -1;
+    const delayMs = this.#delayAfter(error.status, noTrailers);
     if (delayMs >= 0) this.#tryLater(delayMs);
     else this.fail(error);
   }
@@ -343,16 +339,16 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   onData(chunk: Uint8Array, start: number, end: number, endStream: boolean): void {
     const stream = this.#stream!;
-    if (this.#state !== ended && this.#retryDelayMs < 0) {
+    if (this.#state !== ended && !this.#willRetry) {
       const { maxReceiveBytes } = this.head.settings;
       const message = this.#reader === undefined ? wholeMessage(chunk, start, end, maxReceiveBytes) : undefined;
       if (message !== undefined) this.onMessage(message);
       else if (end > start) this.#read(chunk, start, end);
     }
     const bytes = end - start;
-    if (this.#isPaused || this.#decompressor?.isBusy === true) this.#heldBytes += bytes;
+    if (this.#isPaused || this.#extras?.decompressor?.isBusy === true) this.#heldBytes += bytes;
     else if (bytes > 0 && stream.isOpen) this.#connection!.consume(stream, bytes);
-    if (endStream && this.#retryDelayMs < 0) {
+    if (endStream && !this.#willRetry) {
       this.#end(Status.INTERNAL, `${this.#transport!.peer} ended the call without trailers`, noTrailers, undefined);
     }
   }
@@ -368,9 +364,10 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     const transport = this.#transport!;
     this.#connection = undefined;
     transport.onCallEnded(this);
-    if (this.#state === ended || this.#lateStatus !== undefined) return;
-    if (this.#retryDelayMs >= 0) {
-      this.#tryLater(this.#retryDelayMs);
+    const extras = this.#extras;
+    if (this.#state === ended || extras?.lateStatus !== undefined) return;
+    if (extras !== undefined && extras.retryDelayMs >= 0) {
+      this.#tryLater(extras.retryDelayMs);
       return;
     }
     if (error?.unprocessed === true && this.#isReplayable && !this.#wasRestarted) {
@@ -383,8 +380,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     const { status, details } = statusOfClose(error, transport.peer);
     // A server whose own clock ran out first resets the stream: the caller's deadline is the reason it knows.
     const isLate = status === Status.CANCELLED && this.deadlineAt !== 0 && deadlines.now() >= this.deadlineAt;
-    const delayMs =
-      isLate || this.#retry === undefined ? -1 : this.#retry.onAttemptEnded(status, noTrailers, this.#isReplayable);
+    const delayMs = isLate ? -1 : this.#delayAfter(status, noTrailers);
     if (delayMs >= 0) {
       this.#countEnd(transport, status, true);
       this.#tryLater(delayMs);
@@ -406,12 +402,13 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   onDecompressed(): void {
-    const late = this.#lateStatus;
+    const extra = this.#extra;
+    const late = extra.lateStatus;
     if (late === undefined) {
       if (!this.#isPaused) this.#giveWindow();
       return;
     }
-    this.#lateStatus = undefined;
+    extra.lateStatus = undefined;
     this.#endWith(late.status, late.trailers);
   }
 
@@ -458,39 +455,40 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   /** Sends one message on the open stream, and the end of the stream after the last. */
   #write(message: Uint8Array, isLast: boolean): void {
-    const compressor = this.#compressor;
+    const compressor = this.#extras?.compressor;
     if (compressor === undefined) {
       this.#transport!.counts.onSent();
       this.#isWritable = this.#connection!.write(this.#stream!, messagePrefix(message.length), message, isLast);
       return;
     }
-    compressor.push(message, this.#plainMessages?.has(message) !== true);
+    compressor.push(message, this.#extras?.plainMessages?.has(message) !== true);
     if (isLast) this.#writeEnd();
   }
 
   #writeEnd(): void {
-    if (this.#compressor?.isBusy === true || !this.#stream!.isOpen) return;
+    if (this.#extras?.compressor?.isBusy === true || !this.#stream!.isOpen) return;
     this.#connection!.write(this.#stream!, undefined, empty, true);
   }
 
   #canWrite(): boolean {
-    return this.#isWritable && this.#compressor?.isBusy !== true;
+    return this.#isWritable && this.#extras?.compressor?.isBusy !== true;
   }
 
   #keep(message: Uint8Array): void {
     this.#messages ??= [];
     this.#messages.push(message);
     if (!this.#isReplayable) return;
-    this.#keptBytes += message.length;
-    const retry = this.#retry;
-    if (retry === undefined ? this.#keptBytes <= transparentBytes : retry.keep(message.length)) return;
+    const extra = this.#extra;
+    extra.keptBytes += message.length;
+    const { retry } = extra;
+    if (retry === undefined ? extra.keptBytes <= transparentBytes : retry.keep(message.length)) return;
     this.#commit();
   }
 
   /** There is no other attempt than the one under way. */
   #commit(): void {
     this.#isReplayable = false;
-    this.#retry?.forget();
+    this.#extras?.retry?.forget();
     if (this.#state === started) this.#messages = undefined;
   }
 
@@ -499,13 +497,14 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     const encoding = parseEncoding(text);
     if (encoding === undefined || encoding === "identity") return;
     const { maxReceiveBytes } = this.head.settings;
-    this.#decompressor = new Decompressor(encoding, maxReceiveBytes, this);
-    if (this.#isPaused) this.#decompressor.pause();
-    this.#reader = new MessageReader(this, maxReceiveBytes, this.#decompressor);
+    const decompressor = new Decompressor(encoding, maxReceiveBytes, this);
+    if (this.#isPaused) decompressor.pause();
+    this.#extra.decompressor = decompressor;
+    this.#reader = new MessageReader(this, maxReceiveBytes, decompressor);
   }
 
   #giveWindow(): void {
-    if (this.#heldBytes === 0 || this.#decompressor?.isBusy === true) return;
+    if (this.#heldBytes === 0 || this.#extras?.decompressor?.isBusy === true) return;
     const bytes = this.#heldBytes;
     this.#heldBytes = 0;
     if (this.#stream?.isOpen) this.#connection!.consume(this.#stream, bytes);
@@ -517,14 +516,39 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     this.#transport = undefined;
     this.#stream = undefined;
     this.#isWritable = true;
-    this.#compressor?.stop();
-    this.#compressor = undefined;
+    const extras = this.#extras;
+    if (extras === undefined) return;
+    extras.compressor?.stop();
+    extras.compressor = undefined;
+    extras.retryDelayMs = -1;
+  }
+
+  /** Whether the next attempt only waits for the end of this one's stream. */
+  get #willRetry(): boolean {
+    return this.#extras !== undefined && this.#extras.retryDelayMs >= 0;
+  }
+
+  /** Counts the attempt that ends with `status`; how long until the next one, -1 where there is none. */
+  #delayAfter(status: number, trailers: HeaderList): number {
+    return this.#extras?.retry?.onAttemptEnded(status, trailers, this.#isReplayable) ?? -1;
+  }
+
+  /** Adds the headers that few calls have, and makes ready to compress; false: the call has ended. */
+  #addExtras(extras: CallExtras, { isSecure, peer }: CallTransport, headers: string[]): boolean {
+    if (extras.previousAttempts > 0) headers.push("grpc-previous-rpc-attempts", `${extras.previousAttempts}`);
+    if (extras.compression !== "identity") {
+      headers.push("grpc-encoding", extras.compression);
+      extras.compressor = new Compressor(extras.compression, this);
+    }
+    if (extras.credentialsMetadata === undefined) return true;
+    if (isSecure) extras.credentialsMetadata.appendTo(headers);
+    else this.cancel("UNAUTHENTICATED", `call credentials are not sent in plaintext, which ${peer} speaks`);
+    return isSecure;
   }
 
   #tryLater(delayMs: number): void {
     this.#detach();
-    this.#retryDelayMs = -1;
-    this.previousAttempts = this.#retry!.previousAttempts;
+    this.previousAttempts = this.#extras!.retry!.previousAttempts;
     this.hasWaited = true;
     this.#owner.proceedLater(this, delayMs);
   }
@@ -578,10 +602,10 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   #endWith(ending: CallStatus, trailers: HeaderList): void {
     const { status, details } = ending;
     if (this.#reader?.isBusy === true) {
-      this.#lateStatus = { status: ending, trailers };
+      this.#extra.lateStatus = { status: ending, trailers };
       return;
     }
-    if (this.#retry !== undefined && this.#isRetried(status, trailers)) return;
+    if (this.#extras !== undefined && this.#isRetried(this.#extras, status, trailers)) return;
     // A message that was cut off by trailers would be lost in silence.
     if (status === Status.OK && this.#reader?.isInMessage === true) {
       this.#end(Status.INTERNAL, `${this.#transport!.peer} ended the call within a message`, noTrailers, undefined);
@@ -591,10 +615,10 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   /** Whether there is another attempt after this one's status; it begins when the stream is closed. */
-  #isRetried(status: number, trailers: HeaderList): boolean {
-    const delayMs = this.#retry!.onAttemptEnded(status, trailers, this.#isReplayable);
+  #isRetried(extras: CallExtras, status: number, trailers: HeaderList): boolean {
+    const delayMs = this.#delayAfter(status, trailers);
     if (delayMs < 0) return false;
-    this.#retryDelayMs = delayMs;
+    extras.retryDelayMs = delayMs;
     this.#countEnd(this.#transport!, status, trailers === noTrailers);
     const stream = this.#stream!;
     const hasEnded = trailers !== noTrailers && this.#hasSentAll(stream);
@@ -604,7 +628,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   #end(status: number, details: string, trailers: HeaderList, cause: unknown): void {
     if (this.#state === ended) return;
-    const transport = this.#state === started && this.#retryDelayMs < 0 ? this.#transport : undefined;
+    const transport = this.#state === started && !this.#willRetry ? this.#transport : undefined;
     this.#state = ended;
     this.#status = status;
     if (transport !== undefined) this.#countEnd(transport, status, trailers === noTrailers);
@@ -613,13 +637,13 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     this.#parentSignal?.removeEventListener("abort", this);
     this.#messages = undefined;
     this.#reader?.stop();
-    this.#retry?.forget();
+    this.#extras?.retry?.forget();
     this.#owner.onCallEnded(this);
     const stream = this.#stream;
     // After an ordinary end both sides are done and there is nothing to reset.
     const hasEnded = stream !== undefined && trailers !== noTrailers && this.#hasSentAll(stream);
     // Only now: what it was still busy with was not sent.
-    this.#compressor?.stop();
+    this.#extras?.compressor?.stop();
     if (!hasEnded && stream?.isOpen && this.#connection !== undefined) {
       this.#connection.reset(stream, trailers === noTrailers ? ErrorCode.CANCEL : ErrorCode.NO_ERROR);
     }
@@ -627,6 +651,6 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   #hasSentAll(stream: Http2Stream): boolean {
-    return this.#isHalfClosed && stream.queuedBytes === 0 && this.#compressor?.isBusy !== true;
+    return this.#isHalfClosed && stream.queuedBytes === 0 && this.#extras?.compressor?.isBusy !== true;
   }
 }
