@@ -56,4 +56,6 @@ export interface ControlPlaneStatus {
   readonly identity: SourceStatus | undefined;
   /** Why `node()` has not resolved yet; undefined while nothing went wrong. */
   readonly problem: string | undefined;
+  /** Whether that is the control plane's own no (to the token), or it isn't the token's control plane: waiting mends neither. */
+  readonly isRefused: boolean;
 }

@@ -72,10 +72,8 @@ class JoinedControlPlane implements ControlPlane {
   status(): ControlPlaneStatus {
     const identity = this.#joining.identity.status();
     const isIn = this.#joining.identity.current() !== undefined;
-    return {
-      identity,
-      problem: isIn || identity.lastError === undefined ? undefined : this.#problem(identity.lastError),
-    };
+    const problem = isIn || identity.lastError === undefined ? undefined : this.#problem(identity.lastError);
+    return { identity, problem, isRefused: problem !== undefined && this.#joining.isRefused };
   }
 
   watchStatus(changed: () => void): () => void {
@@ -151,7 +149,7 @@ class BootstrapControlPlane implements ControlPlane {
 
   status(): ControlPlaneStatus {
     const identity = this.certificateProvider("default")?.status();
-    return { identity, problem: undefined };
+    return { identity, problem: undefined, isRefused: false };
   }
 
   watchStatus(changed: () => void): () => void {

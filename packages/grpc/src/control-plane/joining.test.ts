@@ -9,7 +9,7 @@ import { FakeClock } from "../identity/testing/fake-clock.ts";
 import { RpcError } from "../rpc/error.ts";
 import type { ServerContext } from "../rpc/server-call.ts";
 import { createServer } from "../server/server.ts";
-import type { ControlPlane } from "./control-plane.ts";
+import type { ControlPlane, ControlPlaneStatus } from "./control-plane.ts";
 import { createControlPlane } from "./create-control-plane.ts";
 import { parseJoinToken } from "./join-token.ts";
 import type { JoiningOptions } from "./joining.ts";
@@ -98,9 +98,13 @@ function join(plane: TestPlane, changes: Partial<JoinSettings> = {}, options?: J
 }
 
 /** Why joining failed, the first time. */
-function problemOf(controlPlane: ControlPlane): Promise<string> {
+async function problemOf(controlPlane: ControlPlane): Promise<string> {
+  return (await firstStatus(controlPlane)).problem ?? "none";
+}
+
+function firstStatus(controlPlane: ControlPlane): Promise<ControlPlaneStatus> {
   return new Promise((resolve) => {
-    controlPlane.watchStatus(() => resolve(controlPlane.status().problem ?? "none"));
+    controlPlane.watchStatus(() => resolve(controlPlane.status()));
   });
 }
 
@@ -177,6 +181,18 @@ test("a refused token is a problem with the control plane's reason", async () =>
   const refusal = new RpcError("UNAUTHENTICATED", "the join token expired");
   const problem = await problemOf(join(await startPlane({ signs: refusal })));
   expect(problem).toMatch(/^joining the mesh at 127\.0\.0\.1:\d+ failed: UNAUTHENTICATED: the join token expired$/);
+});
+
+test.each([
+  ["a refused token", { signs: new RpcError("UNAUTHENTICATED", "the join token expired") }, {}, true],
+  ["a used-up token", { signs: new RpcError("PERMISSION_DENIED", "no uses left") }, {}, true],
+  ["a control plane that is busy", { signs: new RpcError("RESOURCE_EXHAUSTED", "too many") }, {}, false],
+])("%s is told apart from what waiting mends", async (_, plane, settings, isRefused) => {
+  expect(await firstStatus(join(await startPlane(plane), settings))).toMatchObject({ isRefused });
+});
+
+test("another control plane than the token's is a refusal", async () => {
+  expect(await firstStatus(join(await startPlane(), { token: tokenFor(stranger) }))).toMatchObject({ isRefused: true });
 });
 
 test("a control plane that isn't there is a problem, not an end", async () => {

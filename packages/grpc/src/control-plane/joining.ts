@@ -10,6 +10,8 @@ import type { IdentitySource, TrustSource } from "../identity/material.ts";
 import type { PeerVerification } from "../identity/peer-verification.ts";
 import { RotatingSource } from "../identity/rotating-source.ts";
 import { parseSpiffeId, type SpiffeId } from "../identity/spiffe.ts";
+import { TlsError } from "../identity/tls-error.ts";
+import { RpcError } from "../rpc/error.ts";
 import { Metadata } from "../rpc/metadata.ts";
 import { fetchPinnedRoot } from "./pinned-root.ts";
 import type { JoinSettings } from "./settings.ts";
@@ -43,6 +45,7 @@ export class Joining {
   readonly #settings: JoinSettings;
   readonly #clock: Clock;
   #rootsPem: string | undefined;
+  #isRefused = false;
   #joinChannel: Channel | undefined;
 
   constructor(settings: JoinSettings, options: JoiningOptions = {}) {
@@ -62,7 +65,22 @@ export class Joining {
     await Promise.all([this.channel.close(), this.#joinChannel?.close()]);
   }
 
+  /** Whether the last attempt ended with a refusal that another one would end with too. */
+  get isRefused(): boolean {
+    return this.#isRefused;
+  }
+
   async #sign(csrPem: string, ttlSeconds: number, signal: AbortSignal): Promise<readonly string[]> {
+    this.#isRefused = false;
+    try {
+      return await this.#ask(csrPem, ttlSeconds, signal);
+    } catch (error) {
+      this.#isRefused = isRefusal(error);
+      throw error;
+    }
+  }
+
+  async #ask(csrPem: string, ttlSeconds: number, signal: AbortSignal): Promise<readonly string[]> {
     const { server, token } = this.#settings;
     this.#rootsPem ??= await fetchPinnedRoot({
       ...server,
@@ -135,6 +153,11 @@ export function controlPlaneVerification(own: () => SpiffeId | undefined): PeerV
       },
     },
   };
+}
+
+function isRefusal(error: unknown): boolean {
+  if (error instanceof TlsError) return error.kind === "unknown-authority" || error.kind === "wrong-identity";
+  return error instanceof RpcError && (error.code === "UNAUTHENTICATED" || error.code === "PERMISSION_DENIED");
 }
 
 function channelTarget(server: HostPort): string {

@@ -1,4 +1,5 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
+import { lateBuiltins } from "../late-builtins.ts";
 import type { TlsMaterial } from "./material.ts";
 import { certificateSpiffeId } from "./peer-verification.ts";
 
@@ -12,6 +13,7 @@ export function parseCertificates(pem: string, what: string): X509Certificate[] 
   const blocks = pem.match(certificateBlock) ?? [];
   if (blocks.length === 0) throw new Error(`${what} holds no PEM certificate`);
   if (blocks.length > mostCertificates) throw new Error(`${what} holds more than ${mostCertificates} certificates`);
+  const { X509Certificate } = lateBuiltins.crypto;
   return blocks.map((block, index) => {
     try {
       return new X509Certificate(block);
@@ -36,7 +38,7 @@ export function tlsMaterial(parts: {
 }): TlsMaterial {
   const leaf = leafOf(parts.certificateChainPem, "the certificate chain");
   if (parts.rootsPem !== "") parseCertificates(parts.rootsPem, "the root bundle");
-  if (!leaf.checkPrivateKey(createPrivateKey(parts.privateKeyPem))) {
+  if (!leaf.checkPrivateKey(lateBuiltins.crypto.createPrivateKey(parts.privateKeyPem))) {
     throw new Error("the private key does not belong to the certificate");
   }
   const id = certificateSpiffeId(leaf);

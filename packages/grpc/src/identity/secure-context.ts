@@ -1,5 +1,5 @@
-import { constants } from "node:crypto";
-import { createSecureContext, type SecureContext, type SecureContextOptions, type TlsOptions } from "node:tls";
+import type { SecureContext, SecureContextOptions, TlsOptions } from "node:tls";
+import { lateBuiltins } from "../late-builtins.ts";
 import type { TlsClientSettings, TlsServerSettings, Trust } from "./credentials.ts";
 import type { IdentitySource, TlsMaterial } from "./material.ts";
 import { TlsError } from "./tls-error.ts";
@@ -22,8 +22,6 @@ const protocol: SecureContextOptions = {
   maxVersion: "TLSv1.3",
   ciphers,
   honorCipherOrder: true,
-  // A resumed session skips certificate verification: an expired or withdrawn identity would live on in a ticket.
-  secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
 };
 
 interface Built<T> {
@@ -38,7 +36,9 @@ const servers = new WeakMap<TlsServerSettings, Built<TlsOptions>>();
 /** The context of `settings` for a handshake that begins now: the same until material or roots are swapped, then a new one. */
 export function clientContext(settings: TlsClientSettings): SecureContext {
   const material = settings.identity === undefined ? undefined : currentMaterial(settings.identity);
-  return current(clients, settings, material, rootsOf(settings.trust), createSecureContext);
+  return current(clients, settings, material, rootsOf(settings.trust), (options) =>
+    lateBuiltins.tls.createSecureContext(options),
+  );
 }
 
 /** What a tls.Server is made of for a handshake that begins now: the same object until material or roots are swapped, then a new one. */
@@ -64,7 +64,12 @@ function current<Settings extends object, T>(
 ): T {
   const built = cache.get(settings);
   if (built !== undefined && built.material === material && built.roots === roots) return built.value;
-  const options: SecureContextOptions = { ...protocol };
+  const { constants } = lateBuiltins.crypto;
+  const options: SecureContextOptions = {
+    ...protocol,
+    // A resumed session skips certificate verification: an expired or withdrawn identity would live on in a ticket.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  };
   if (material !== undefined) {
     options.key = material.privateKeyPem;
     options.cert = material.certificateChainPem;

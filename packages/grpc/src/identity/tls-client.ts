@@ -1,5 +1,6 @@
 import { isIP, type Socket } from "node:net";
-import { connect, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
+import { lateBuiltins } from "../late-builtins.ts";
 import type { TlsClientSettings } from "./credentials.ts";
 import { verifyPeer } from "./peer-verification.ts";
 import { clientContext } from "./secure-context.ts";
@@ -26,7 +27,7 @@ export async function connectTls(
   try {
     const secureContext = clientContext(settings);
     return await handshake(limits, (accept, refuse) => {
-      const secured = connect({
+      const secured = lateBuiltins.tls.connect({
         socket,
         secureContext,
         ALPNProtocols: ["h2"],

@@ -1,5 +1,7 @@
 /** Why a handshake, or what came with it, was refused. */
 export type TlsErrorKind =
+  /** No connection came about at all. */
+  | "unreachable"
   /** The other side doesn't speak TLS. */
   | "plaintext-peer"
   /** The chain is past its end, or not yet begun. */
@@ -44,6 +46,14 @@ const authorityCodes = new Set([
   "PATH_LENGTH_EXCEEDED",
   "INVALID_CA",
 ]);
+const unreachableReasons: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there",
+  ENOTFOUND: "its name does not resolve",
+  EAI_AGAIN: "its name can't be resolved now",
+  EHOSTUNREACH: "there is no route to it",
+  ENETUNREACH: "there is no route to it",
+  ETIMEDOUT: "it does not answer",
+};
 /** First bytes that aren't a TLS record, as OpenSSL reports them (by what it takes them for). */
 const plaintextReasons =
   /wrong.version.number|http.request|https.proxy.request|packet.length.too.long|unexpected.message|record.layer.failure/i;
@@ -63,6 +73,8 @@ export function explainTlsError(error: unknown, peer: string): TlsError {
     return explained("unknown-authority", `the certificate of ${peer} was not issued by a trusted root (${code})`);
   }
   if (code.startsWith("ERR_SSL_") || code === "EPROTO") return explainProtocolError(cause, code, peer, explained);
+  const unreachable = unreachableReasons[code];
+  if (unreachable !== undefined) return explained("unreachable", `${peer} can't be reached: ${unreachable} (${code})`);
   if (code === "ECONNRESET" || code === "EPIPE") {
     return explained("closed", `${peer} closed the connection during the TLS handshake`);
   }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
-import { createServer, type Server, type TLSSocket } from "node:tls";
+import type { Server, TLSSocket } from "node:tls";
+import { lateBuiltins } from "../late-builtins.ts";
 import type { TlsServerSettings } from "./credentials.ts";
 import { verifyPeer } from "./peer-verification.ts";
 import { acceptorOptions } from "./secure-context.ts";
@@ -34,7 +35,7 @@ export async function acceptTls(
     const options = acceptorOptions(settings);
     const idle = idleAcceptors.get(options) ?? [];
     idleAcceptors.set(options, idle);
-    const acceptor = idle.pop() ?? createServer(options);
+    const acceptor = idle.pop() ?? lateBuiltins.tls.createServer(options);
     const connection = await handshake(limits, (accept, refuse) => {
       acceptor.once("secureConnection", (secured: TLSSocket) => {
         const verdict = judge(secured, settings, peer);

@@ -66,10 +66,11 @@ const deleteBody = z.strictObject({
     .min(1)
     .max(10_000),
 });
+// What names may be, the tokens say themselves, and why one may not.
 const tokenBody = z.strictObject({
-  namespace: label,
-  serviceAccount: label,
-  labels: z.record(label, z.string().max(63)).optional(),
+  namespace: fileName,
+  serviceAccount: fileName,
+  labels: z.record(fileName, z.string().max(512)).optional(),
   anyLabel: z.boolean().optional(),
   addresses: z.array(z.string().max(64)).max(64).optional(),
   ttlMs: z.int().positive().optional(),

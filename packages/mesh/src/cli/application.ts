@@ -63,16 +63,20 @@ export async function startApplicationAgent(
   const controlPlane = await processControlPlane();
   await using started = new AsyncDisposableStack();
   started.defer(() => controlPlane.close());
+  // Waiting for a control plane that isn't there holds no socket and no timer that would keep the process.
+  using _waiting = keepAlive();
+  const refused = new AbortController();
   let lastProblem: string | undefined;
   const stopWarning = controlPlane.watchStatus(() => {
-    const { problem } = controlPlane.status();
+    const { problem, isRefused } = controlPlane.status();
+    if (isRefused && problem !== undefined) refused.abort(new CommandFailure(problem));
     // Told once, not at every attempt.
-    if (problem !== undefined && problem !== lastProblem) process.stderr.write(`weft: ${printable(problem)}\n`);
+    else if (problem !== undefined && problem !== lastProblem) process.stderr.write(`weft: ${printable(problem)}\n`);
     lastProblem = problem;
   });
   const identity = controlPlane.certificateProvider("default");
   if (identity === undefined) throw new CommandFailure("the control plane gives no certificate");
-  const { spiffeId = "" } = await firstMaterial(identity, signal);
+  const { spiffeId = "" } = await firstMaterial(identity, AbortSignal.any([signal, refused.signal]));
   stopWarning();
   checkIdentity(spiffeId, parseSpiffeId(spiffeId)?.workload, flags);
   const agent = started.use(
@@ -92,6 +96,11 @@ export async function startApplicationAgent(
 
 function asDisposable(agent: Agent): Agent & AsyncDisposable {
   return { ...agent, [Symbol.asyncDispose]: () => agent.close() };
+}
+
+function keepAlive(): Disposable {
+  const timer = setInterval(() => undefined, 2 ** 30);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 /** A directory that is gone with this process, however it ends, but by SIGKILL. */

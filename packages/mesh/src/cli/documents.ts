@@ -23,7 +23,7 @@ function filesAt(path: string): string[] {
   try {
     if (!statSync(path).isDirectory()) return [path];
   } catch (cause) {
-    throw new CommandFailure(`cannot read ${path}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
+    throw unreadable(path, cause);
   }
   const found = readdirSync(path)
     .filter((name) => /\.ya?ml$/.test(name))
@@ -37,6 +37,17 @@ function readText(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    throw new CommandFailure(`cannot read ${file}: ${(cause as NodeJS.ErrnoException).code}`, { cause });
+    throw unreadable(file, cause);
   }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EACCES: "this user may not read it",
+  EISDIR: "it is a directory",
+};
+
+function unreadable(path: string, cause: unknown): CommandFailure {
+  const { code = "", message } = cause as NodeJS.ErrnoException;
+  return new CommandFailure(`cannot read ${path}: ${reasons[code] ?? message}`, { cause, exitCode: 2 });
 }

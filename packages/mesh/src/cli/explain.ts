@@ -24,6 +24,10 @@ export function explainFailure(error: unknown): CommandFailure | undefined {
     return first === undefined ? new CommandFailure(error.message) : diagnosticFailure(first, error);
   }
   if (!(error instanceof Error)) return undefined;
+  // A server's own words for an address that it can't listen on have the system's beneath them.
+  if (error.cause instanceof Error && isSystemError(error.cause) && isListening(error.cause)) {
+    return listenFailure(error.cause);
+  }
   // By name: importing their classes would load the transport and the database for every command.
   if (error.name === "RpcError" && "details" in error) {
     return new CommandFailure(String(error.details), { cause: error });
@@ -35,7 +39,11 @@ export function explainFailure(error: unknown): CommandFailure | undefined {
     );
   }
   if (!isSystemError(error)) return undefined;
-  return error.syscall === "listen" || error.syscall === "bind" ? listenFailure(error) : fileFailure(error);
+  return isListening(error) ? listenFailure(error) : fileFailure(error);
+}
+
+function isListening({ syscall }: SystemError): boolean {
+  return syscall === "listen" || syscall === "bind";
 }
 
 function isSystemError(error: Error): error is SystemError {

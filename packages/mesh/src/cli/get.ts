@@ -45,7 +45,11 @@ export function getCommand(): Command {
       };
       const all = await admin(flags.data).resources(filter);
       const found = name === undefined ? all : all.filter((resource) => resource.name === name);
-      if (name !== undefined && found.length === 0) throw new CommandFailure(`there is no ${kind} ${name}`);
+      if (name !== undefined && found.length === 0) {
+        throw new CommandFailure(`there is no ${kind === undefined ? "resource" : parseKind(kind)} ${name}`, {
+          hint: "weft get shows what there is",
+        });
+      }
       print(format(found, flags.output));
     });
 }

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename } from "node:path";
 
 /**
- * Who listens on a local TCP port: `node (pid 4711)`, or undefined where the system doesn't tell (it is not Linux, or the
+ * Who listens on a local TCP port: `node weft.js (pid 4711)`, or undefined where the system doesn't tell (it is not Linux, or the
  * process is another user's).
  */
 export function portHolder(port: number): string | undefined {
@@ -29,9 +30,18 @@ function listeningInode(port: number): string | undefined {
 
 function processWithSocket(inode: string): string | undefined {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    if (hasSocket(pid, inode)) return `${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (pid ${pid})`;
+    if (hasSocket(pid, inode)) return `${programOf(pid)} (pid ${pid})`;
   }
   return undefined;
+}
+
+/** `node weft.js`: of an interpreter the script says more than the name; arguments may hold secrets. */
+function programOf(pid: string): string {
+  const [program = "", script = ""] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  return [program, ...(script.startsWith("-") ? [] : [script])]
+    .map((path) => basename(path))
+    .join(" ")
+    .trim();
 }
 
 function hasSocket(pid: string, inode: string): boolean {

@@ -291,7 +291,7 @@ export function processAt(plane: TestControlPlane, options: TestPlaneOptions = {
           sdk: "test/0",
         }
       : undefined,
-    status: () => ({ identity: undefined, problem: undefined }),
+    status: () => ({ identity: undefined, problem: undefined, isRefused: false }),
     watchStatus: () => nothing,
     close: () => channel.close(),
   };
