@@ -23,10 +23,11 @@ export function errorCodeName(code: number): string {
   return names.get(code) ?? `0x${code.toString(16)}`;
 }
 
-/** Which limit of ours a peer ran into; `Http2Error.limit` carries it. */
+/** Which limit a peer ran into (or we, into one of the peer's); `Http2Error.limit` carries it. */
 export type LimitName =
   | "concurrent-streams"
   | "header-list"
+  | "peer-header-list"
   | "continuation"
   | "settings-flood"
   | "ping-flood"

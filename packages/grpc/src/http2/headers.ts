@@ -31,6 +31,16 @@ export function maxEncodedBytes(headers: HeaderList): number {
   return bytes;
 }
 
+/** The size of a list as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 §6.5.2). */
+export function listBytes(head: HeaderTemplate | undefined, rest: HeaderList): number {
+  let bytes = 0;
+  for (const list of [head === undefined ? [] : head.headers, rest]) {
+    for (let i = 0; i < list.length; i += 1) bytes += (list[i] as string).length;
+    bytes += list.length * 16;
+  }
+  return bytes;
+}
+
 /**
  * Judges lists before they are encoded, so that nothing is half sent. Remembers the last list by position: most values of a call
  * (a token, a name) are the very strings of the call before.

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { ErrorCode } from "./error.ts";
 import { FrameFlag, FrameType, readUint31, readUint32, Setting } from "./frame.ts";
 import { defaultLimits, type Http2Limits } from "./options.ts";
-import { connectClient, startEcho } from "./testing/echo.ts";
+import { connectClient, type EchoServer, startEcho } from "./testing/echo.ts";
 import { ManualClock } from "./testing/manual-clock.ts";
 import { frame, get, RawPeer, settings, uint32 } from "./testing/raw-peer.ts";
 
@@ -89,10 +89,32 @@ test("our client keeps below the server's stream limit and hears when there is r
 
 test("a header list above the limit fails its stream only", async () => {
   await using server = await startEcho({ limits: { maxHeaderListBytes: 1000 } });
+  using peer = await RawPeer.connect(server.port);
+  const value = Buffer.concat([Buffer.from("8286840001617f8407", "hex"), Buffer.alloc(127 + 900, 0x62)]);
+  peer.send(frame(FrameType.headers, FrameFlag.endHeaders | FrameFlag.endStream, 1, value), get(3));
+  const reset = await peer.nextOf(FrameType.rstStream);
+  expect([reset?.streamId, readUint32(reset?.payload as Buffer, 0)]).toEqual([1, calm]);
+  expect((await peer.nextOf(FrameType.headers))?.streamId).toBe(3);
+});
+
+test("our client sends no header list that the server doesn't take, and says so to its caller alone", async () => {
+  await using server = await startEcho({ limits: { maxHeaderListBytes: 1000 } });
   using ours = await connectClient(server.port);
-  const reply = await ours.call(new Uint8Array(0), ["x-large", "v".repeat(950)]).done;
-  expect(reply.error).toMatchObject({ code: calm, remote: true });
+  expect(() => ours.call(new Uint8Array(0), ["x-large", "v".repeat(950)])).toThrow("larger than the 1000 bytes");
+  expect(ours.connection.openStreams).toBe(0);
   expect((await ours.call(Buffer.from("small")).done).body.toString()).toBe("small");
+  expect(server.log.requests).toHaveLength(1);
+});
+
+test("a server's headers that the client doesn't take end their stream", async () => {
+  await using server = await startEcho();
+  // an answer's headers are 118 bytes as the limit counts them, its trailers 44
+  using peer = await RawPeer.connect(server.port, settings(Setting.maxHeaderListSize, 100));
+  peer.send(settingsAck, get(1));
+  const reset = await peer.nextOf(FrameType.rstStream);
+  expect([reset?.streamId, readUint32(reset?.payload as Buffer, 0)]).toEqual([1, ErrorCode.INTERNAL_ERROR]);
+  expect(await server.streamFailed).toMatchObject({ limit: "peer-header-list" });
+  expect(server.log.connectionErrors).toEqual([]);
 });
 
 test("a block that names one large table entry a thousand times fails its stream, not the server", async () => {
@@ -131,21 +153,40 @@ test("a peer that makes us answer and never reads is paused, then cut off", asyn
     );
   }
   expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
-  clock.advance(defaultLimits.writeStallTimeoutMs + 1);
+  // what the kernel took last counts as progress, once
+  clock.advance(defaultLimits.writeStallTimeoutMs * 2 + 2);
   await server.connectionClosed();
   expect(server.log.connectionErrors).toMatchObject([{ code: calm, limit: "write-stall" }]);
 });
 
-test("a client that never opens its windows loses the stream that waits", async () => {
+/** A client that opens no windows asks for `count` answers of 1 MiB; five minutes and more pass. */
+async function stall(clock: ManualClock, server: EchoServer, peer: RawPeer, count: number): Promise<void> {
+  peer.send(settingsAck, ...Array.from({ length: count }, (_, i) => get(client(i), true, "/large")));
+  await peer.settle();
+  expect(server.log.requests).toHaveLength(count);
+  clock.advance(defaultLimits.windowStallTimeoutMs * 2);
+}
+
+test("a client that leaves streams unread keeps them as long as it likes", async () => {
   const clock = new ManualClock();
   await using server = await startEcho({ clock });
   using peer = await RawPeer.connect(server.port, settings(Setting.initialWindowSize, 0));
-  peer.send(settingsAck, get(1, true, "/large"));
-  await peer.nextOf(FrameType.headers);
-  await peer.settle();
-  clock.advance(defaultLimits.windowStallTimeoutMs * 2);
+  await stall(clock, server, peer, 4);
+  peer.send(frame(FrameType.windowUpdate, 0, 3, uint32(1000)));
+  expect((await peer.nextOf(FrameType.data))?.streamId).toBe(3);
+  expect(server.log.streamErrors).toEqual([]);
+});
+
+test("a client that makes us keep much that it doesn't read loses the streams that wait longest", async () => {
+  const clock = new ManualClock();
+  await using server = await startEcho({ clock });
+  using peer = await RawPeer.connect(server.port, settings(Setting.initialWindowSize, 0));
+  await stall(clock, server, peer, 6);
   expect(await server.streamFailed).toMatchObject({ code: calm, limit: "window-stall" });
   expect((await peer.nextOf(FrameType.rstStream))?.streamId).toBe(1);
+  await peer.settle();
+  expect(server.log.streamErrors).toHaveLength(2);
+  expect(server.log.connections[0]?.openStreams).toBe(4);
 });
 
 test.each([
@@ -191,6 +232,22 @@ test("cancelling half of all calls for ever is no flood", async () => {
     );
   }
   await peer.settle();
+  expect(server.log.connectionErrors).toEqual([]);
+});
+
+test("calls that are given up when their deadline passes are no flood, however many", async () => {
+  const clock = new ManualClock();
+  await using server = await startEcho({ clock, limits: { maxResets: 50 } });
+  using peer = await RawPeer.connect(server.port);
+  for (let round = 0; round < 5; round += 1) {
+    const ids = Array.from({ length: 500 }, (_, i) => client(round * 500 + i));
+    peer.send(...ids.map((id) => get(id, true, "/silent")));
+    await peer.settle();
+    clock.advance(defaultLimits.earlyResetMs);
+    peer.send(...ids.map((id) => frame(FrameType.rstStream, 0, id, uint32(ErrorCode.CANCEL))));
+    await peer.settle();
+  }
+  expect(server.log.streamsClosed).toBe(2500);
   expect(server.log.connectionErrors).toEqual([]);
 });
 

@@ -43,14 +43,21 @@ export interface Http2Limits {
   readonly maxEmptyFrames: number;
   /** PRIORITY, unknown frames, WINDOW_UPDATE and others for streams that are gone; since this side last sent HEADERS or DATA. */
   readonly maxUselessFrames: number;
-  /** Streams that the peer resets, or makes us reset, beyond those that end normally (each of which pays one back); refills within a second. */
+  /**
+   * Streams that the peer resets early, or makes us reset, beyond those that end normally (each of which pays one back); refills
+   * within a second.
+   */
   readonly maxResets: number;
+  /** A peer's reset is early within this time of the request; later ones are free, so that a client whose deadlines pass is not cut off. */
+  readonly earlyResetMs: number;
   /** Until the peer's preface and SETTINGS are here. */
   readonly prefaceTimeoutMs: number;
   /** Until the peer acknowledges our SETTINGS. */
   readonly settingsTimeoutMs: number;
-  /** A server's streams that have data waiting for a window that the peer doesn't open. `Infinity` switches it off. */
+  /** A server's streams whose data waits for a window that the peer doesn't open are reset after this time, oldest first… */
   readonly windowStallTimeoutMs: number;
+  /** …while more than this waits on the connection: to leave a stream unread for long is a client's right, to make us keep much isn't. */
+  readonly maxStalledBytes: number;
   /** A peer that takes no bytes at all from a full socket. */
   readonly writeStallTimeoutMs: number;
   /** From our last GOAWAY until the socket is destroyed, when the peer doesn't close it. */
@@ -78,9 +85,11 @@ export const defaultLimits: Http2Limits = {
   maxEmptyFrames: 500,
   maxUselessFrames: 5000,
   maxResets: 1000,
+  earlyResetMs: 100,
   prefaceTimeoutMs: 10_000,
   settingsTimeoutMs: 20_000,
   windowStallTimeoutMs: 300_000,
+  maxStalledBytes: 4 * 1024 * 1024,
   writeStallTimeoutMs: 60_000,
   closeTimeoutMs: 1000,
 };

@@ -3,6 +3,9 @@ import type { Http2Limits } from "./options.ts";
 import type { Sender } from "./sender.ts";
 import { type Http2Stream, StreamFlag } from "./stream.ts";
 
+/** First word of the PINGs whose acknowledgement is `onProbe`'s. */
+export const probeTag = 0x77656675;
+
 /**
  * The windows that this side opens to its peer, for the connection and for each stream (RFC 9113 §5.2).
  *
@@ -15,18 +18,15 @@ export class ReceiveWindow {
   streamWindow: number;
   readonly #sender: Sender;
   readonly #limits: Http2Limits;
-  readonly #requestProbe: () => void;
   #window: number;
   #available = defaultWindowBytes;
   #unreturned = 0;
   #received = 0;
   #probeStart = -1;
 
-  /** `requestProbe` sends a PING whose acknowledgement is to call `onProbe`. */
-  constructor(sender: Sender, limits: Http2Limits, requestProbe: () => void) {
+  constructor(sender: Sender, limits: Http2Limits) {
     this.#sender = sender;
     this.#limits = limits;
-    this.#requestProbe = requestProbe;
     this.streamWindow = limits.initialStreamWindowBytes;
     this.#window = Math.max(limits.initialConnectionWindowBytes, defaultWindowBytes);
   }
@@ -77,7 +77,7 @@ export class ReceiveWindow {
     const isGrown = this.#window >= limits.maxConnectionWindowBytes && this.streamWindow >= limits.maxStreamWindowBytes;
     if (this.#probeStart >= 0 || isGrown) return;
     this.#probeStart = this.#received;
-    this.#requestProbe();
+    this.#sender.sendPing(0, probeTag, 0);
   }
 
   /** The probe came back. Returns the streams' new window when they are to have a larger one, else 0. */

@@ -9,7 +9,7 @@ import {
   writeFrameHead,
   writeUint32,
 } from "./frame.ts";
-import { type HeaderList, type HeaderTemplate, SendableCheck } from "./headers.ts";
+import { type HeaderList, type HeaderTemplate, listBytes, SendableCheck } from "./headers.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
 import type { Http2Limits } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -44,6 +44,8 @@ export class Sender {
   /** The window new streams start with. */
   initialWindow = defaultWindowBytes;
   maxFrameBytes = minMaxFrameBytes;
+  /** The largest header list that the peer takes. */
+  maxListBytes = Number.POSITIVE_INFINITY;
   /** HEADERS and DATA sent since it was last set to zero. */
   framesSent = 0;
   readonly encoder: HpackEncoder;
@@ -75,12 +77,17 @@ export class Sender {
     return head === undefined ? bytes : bytes + head.maxEncodedBytes;
   }
 
-  /** Sends a header block; with queued data before it, it waits as the stream's trailers. */
-  sendHeaders(stream: Http2Stream, head: HeaderTemplate | undefined, rest: HeaderList, endStream: boolean): void {
-    this.sendSendable(stream, head, rest, this.assertSendable(head, rest), endStream);
+  /** Whether the peer takes a list that `assertSendable` measured (RFC 9113 §10.5.1). */
+  isWithinPeerLimit(head: HeaderTemplate | undefined, rest: HeaderList, maxBytes: number): boolean {
+    const fields = (rest.length + (head === undefined ? 0 : head.headers.length)) / 2;
+    // what an encoding takes at most counts 12 bytes a field, the list's size counts 32
+    return maxBytes + fields * 20 <= this.maxListBytes || listBytes(head, rest) <= this.maxListBytes;
   }
 
-  /** `sendHeaders` of fields that `assertSendable` has passed and measured. */
+  /**
+   * Sends a header block of fields that `assertSendable` has passed and measured; with queued data before it, it waits as the
+   * stream's trailers.
+   */
   sendSendable(
     s: Http2Stream,
     head: HeaderTemplate | undefined,

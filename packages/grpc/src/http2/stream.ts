@@ -58,8 +58,10 @@ export class Http2Stream {
   trailersHead: HeaderTemplate | undefined;
   trailersRest: HeaderList | undefined;
   nextReady: Http2Stream | undefined;
-  /** When its queue began to wait for a window; -1 while it doesn't. */
+  /** When its queue began to wait for a window, as `openedAtMs`; -1 while it doesn't. */
   blockedSinceMs = -1;
+  /** Server: when it was opened, in whole milliseconds since the connection began. */
+  openedAtMs = 0;
   closeError: Http2Error | undefined;
 
   constructor(id: number, sendWindow: number, handler: StreamHandler | undefined) {
