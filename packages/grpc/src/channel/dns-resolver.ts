@@ -1,7 +1,7 @@
-import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
 import type { Balancer } from "../balancing/balancer.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { lateBuiltins } from "../late-builtins.ts";
 import { RpcError } from "../rpc/error.ts";
 import { Backoff } from "../subchannel/backoff.ts";
 import { type HostPort, parseHostPort } from "./host-port.ts";
@@ -22,7 +22,7 @@ const defaultPort = 443;
 const minIntervalMs = 30_000;
 
 const machine: DnsEnvironment = {
-  lookup: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
+  lookup: async (host) => (await lateBuiltins.dns.lookup(host, { all: true })).map(({ address }) => address),
   clock: systemClock,
   random: Math.random,
 };

@@ -1,14 +1,5 @@
-import {
-  deflate,
-  deflateSync,
-  gunzip,
-  gunzipSync,
-  gzip,
-  gzipSync,
-  inflate,
-  inflateSync,
-  type ZlibOptions,
-} from "node:zlib";
+import type { ZlibOptions } from "node:zlib";
+import { lateBuiltins } from "../late-builtins.ts";
 import { RpcError } from "./error.ts";
 
 // How messages are compressed (gRPC's compression.md): each message says by its flag whether it is, the call's headers
@@ -60,11 +51,23 @@ interface Codec {
   decompressLater(bytes: Uint8Array, options: ZlibOptions, done: Done): void;
 }
 
-const codecs: Readonly<Record<Exclude<MessageEncoding, "identity">, Codec>> = {
-  gzip: { compressNow: gzipSync, compressLater: gzip, decompressNow: gunzipSync, decompressLater: gunzip },
-  // "deflate" is the zlib format (RFC 1950), as HTTP means it.
-  deflate: { compressNow: deflateSync, compressLater: deflate, decompressNow: inflateSync, decompressLater: inflate },
-};
+type Codecs = Readonly<Record<Exclude<MessageEncoding, "identity">, Codec>>;
+
+let codecs: Codecs | undefined;
+
+function codecOf(encoding: Exclude<MessageEncoding, "identity">): Codec {
+  codecs ??= allCodecs();
+  return codecs[encoding];
+}
+
+function allCodecs(): Codecs {
+  const { deflate, deflateSync, gunzip, gunzipSync, gzip, gzipSync, inflate, inflateSync } = lateBuiltins.zlib;
+  return {
+    gzip: { compressNow: gzipSync, compressLater: gzip, decompressNow: gunzipSync, decompressLater: gunzip },
+    // "deflate" is the zlib format (RFC 1950), as HTTP means it.
+    deflate: { compressNow: deflateSync, compressLater: deflate, decompressNow: inflateSync, decompressLater: inflate },
+  };
+}
 
 /** What is (de)compressed on the event loop: a fraction of a millisecond at the most. */
 const promptBytes = 32 * 1024;
@@ -92,7 +95,7 @@ export class Decompressor {
   #isStopped = false;
 
   constructor(encoding: Exclude<MessageEncoding, "identity">, maxBytes: number, sink: DecompressorSink) {
-    this.#codec = codecs[encoding];
+    this.#codec = codecOf(encoding);
     this.#maxBytes = maxBytes;
     this.#sink = sink;
   }
@@ -202,7 +205,7 @@ export class Compressor {
 
   constructor(encoding: Exclude<MessageEncoding, "identity">, sink: CompressorSink) {
     this.encoding = encoding;
-    this.#codec = codecs[encoding];
+    this.#codec = codecOf(encoding);
     this.#sink = sink;
   }
 

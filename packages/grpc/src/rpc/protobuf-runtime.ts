@@ -1,5 +1,5 @@
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import { lateBuiltins } from "../late-builtins.ts";
 
 /** What services of protobuf-es need of its runtime. */
 export type ProtobufRuntime = Pick<typeof import("@bufbuild/protobuf"), "create" | "fromBinary" | "toBinary">;
@@ -15,7 +15,7 @@ let runtime: ProtobufRuntime | undefined;
 export function protobufRuntime(): ProtobufRuntime {
   if (runtime === undefined) {
     const file = fileURLToPath(import.meta.resolve("@bufbuild/protobuf"));
-    runtime = createRequire(import.meta.url)(file) as ProtobufRuntime;
+    runtime = lateBuiltins.module.createRequire(import.meta.url)(file) as ProtobufRuntime;
   }
   return runtime;
 }

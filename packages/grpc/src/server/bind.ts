@@ -1,8 +1,6 @@
-import { lookup } from "node:dns/promises";
 import { once } from "node:events";
-import { chmod } from "node:fs/promises";
 import { type AddressInfo, createServer, isIP, type Server as NetServer, type Socket } from "node:net";
-import { isMainThread } from "node:worker_threads";
+import { lateBuiltins } from "../late-builtins.ts";
 import { RpcError } from "../rpc/error.ts";
 import { hostPort, type ListenAddress, removeStaleSocket } from "./listen-address.ts";
 
@@ -20,7 +18,7 @@ export async function bind(address: ListenAddress, accept: AcceptSocket): Promis
   try {
     if (address.kind === "unix") return [await bindUnix(address.path, accept)];
     if (isIP(address.host) !== 0) return [await bindTcp(address.host, address.port, accept)];
-    const found = await lookup(address.host, { all: true });
+    const found = await lateBuiltins.dns.lookup(address.host, { all: true });
     const hosts = [...new Set(found.map((one) => one.address))];
     for (let attempt = 1; ; attempt++) {
       try {
@@ -70,14 +68,14 @@ async function bindUnix(path: string, accept: AcceptSocket): Promise<NetServer> 
   await removeStaleSocket(path);
   const server = createServer(accept);
   // The file must never be open to others, not even between bind and chmod; workers have no umask of their own.
-  const umask = isMainThread ? process.umask(0o177) : undefined;
+  const umask = lateBuiltins.workers.isMainThread ? process.umask(0o177) : undefined;
   try {
     server.listen(path);
   } finally {
     if (umask !== undefined) process.umask(umask);
   }
   await once(server, "listening");
-  await chmod(path, 0o600);
+  await lateBuiltins.fs.promises.chmod(path, 0o600);
   return server;
 }
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import { lstat, unlink } from "node:fs/promises";
 import { connect } from "node:net";
+import { lateBuiltins } from "../late-builtins.ts";
 import { RpcError } from "../rpc/error.ts";
 
 /** An address to listen on. */
@@ -33,6 +33,7 @@ export function hostPort(host: string, port: number): string {
  * a socket at all, stays: listening will say that the address is in use.
  */
 export async function removeStaleSocket(path: string): Promise<void> {
+  const { lstat, unlink } = lateBuiltins.fs.promises;
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined || !found.isSocket()) return;
   const probe = connect(path);

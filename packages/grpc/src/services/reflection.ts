@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import type { DescFile, DescService } from "@bufbuild/protobuf";
+import { lateBuiltins } from "../late-builtins.ts";
 import { addDeferredService } from "./deferred-service.ts";
 import type { ServiceHost } from "./service-host.ts";
 
@@ -38,7 +38,7 @@ export interface Reflection {
  */
 export function createReflection(...sources: readonly DescriptorSource[]): Reflection {
   const read = sources.map((source) =>
-    typeof source === "string" || source instanceof URL ? readFileSync(source) : source,
+    typeof source === "string" || source instanceof URL ? lateBuiltins.fs.readFileSync(source) : source,
   );
   let loading: Promise<typeof import("./reflection-service.ts")> | undefined;
   return {
