@@ -10,6 +10,11 @@ export interface ConnectionHandler {
   onGoaway(code: number, debug: string): void;
   /** `canOpenStream` may have turned true, or the peer's first SETTINGS arrived (`isReady`). */
   onCapacity(): void;
+  /**
+   * The peer sent a PING; false ends the connection with ENHANCE_YOUR_CALM. `isIdle`: this side sent no HEADERS or DATA
+   * since the PING before.
+   */
+  onPing?(isIdle: boolean): boolean;
   /** Exactly once, after every stream's `onClose`; undefined when it ended as one side asked. */
   onClose(error: Http2Error | undefined): void;
 }

@@ -333,7 +333,9 @@ export class FrameIntake implements FrameSink {
     const high = readUint32(bytes, start);
     const low = readUint32(bytes, start + 4);
     if ((flags & FrameFlag.ack) !== 0) return void this.#onPingAck(high, low);
-    if (!this.#conduct.take(Flood.ping, this.#sender)) {
+    const isAllowed = this.#conduct.take(Flood.ping, this.#sender);
+    const isIdle = this.#conduct.wasIdleSincePing();
+    if (!isAllowed || this.#handler.onPing?.(isIdle) === false) {
       return void this.#fail(ErrorCode.ENHANCE_YOUR_CALM, "too_many_pings", "ping-flood");
     }
     this.#sender.sendPing(FrameFlag.ack, high, low);

@@ -17,6 +17,7 @@ export class PeerConduct {
   readonly #startMs: number;
   readonly #counts = new Int32Array(kinds);
   readonly #sinceMs = new Int32Array(kinds);
+  #hasSentSincePing = false;
   #resetsLeft: number;
   #refilledAtMs = 0;
 
@@ -45,6 +46,13 @@ export class PeerConduct {
     return true;
   }
 
+  /** A PING was counted: whether this side sent no HEADERS or DATA since the one before. */
+  wasIdleSincePing(): boolean {
+    const isIdle = !this.#hasSentSincePing;
+    this.#hasSentSincePing = false;
+    return isIdle;
+  }
+
   /** Counts a stream that the peer broke off, or made us break off; false when that is too many. */
   takeReset(): boolean {
     this.#resetsLeft -= 1;
@@ -63,6 +71,7 @@ export class PeerConduct {
 
   #forget(sender: Sender): void {
     sender.framesSent = 0;
+    this.#hasSentSincePing = true;
     this.#counts[Flood.ping] = 0;
     this.#counts[Flood.useless] = 0;
   }
