@@ -4,13 +4,20 @@ import { expect, test } from "vitest";
 import { type Balancer, createBalancer } from "../balancing/balancer.ts";
 import { insecure } from "../identity/credentials.ts";
 import { RpcError } from "../rpc/error.ts";
+import { Metadata } from "../rpc/metadata.ts";
 import { SubchannelPool } from "../subchannel/subchannel-pool.ts";
 import { closedPort } from "../subchannel/testing/closed-port.ts";
 import { ManualClock } from "../subchannel/testing/manual-clock.ts";
 import { Channel } from "./channel.ts";
 import type { ChannelOptions } from "./channel-options.ts";
 import { createClient } from "./client.ts";
-import { type CallRouter, type ChannelEnvironment, type ResolverListener, registerResolver } from "./resolver.ts";
+import {
+  type CallRoute,
+  type CallRouter,
+  type ChannelEnvironment,
+  type ResolverListener,
+  registerResolver,
+} from "./resolver.ts";
 import { blobService, rejection } from "./testing/blob-service.ts";
 import { answer, frame, startHttp2Server } from "./testing/http2-server.ts";
 
@@ -34,7 +41,8 @@ function scripted() {
     environment = environment_;
     return { resolveNow: () => undefined, close: () => undefined };
   });
-  const made = clientOf("scripted:///test", { maxQueuedCalls: 2 });
+  const clock = new ManualClock();
+  const made = clientOf("scripted:///test", { maxQueuedCalls: 2 }, new SubchannelPool({ clock }));
   made.channel.connectivityState(true);
   /** Routes every call to 127.0.0.1:`port`. */
   const routerTo = (port: number, timeoutMs = 0): CallRouter => {
@@ -45,7 +53,7 @@ function scripted() {
     balancer.updateEndpoints([{ addresses: [{ kind: "tcp", host: "127.0.0.1", port }] }]);
     return { route: () => ({ balancer, timeoutMs }) };
   };
-  return { ...made, listener, routerTo, pickerChanged: () => environment.pickerChanged() };
+  return { ...made, clock, listener, routerTo, pickerChanged: () => environment.pickerChanged() };
 }
 
 /** A balancer that never gets anywhere. */
@@ -159,6 +167,30 @@ test("a call that waits keeps its route until a new router comes", async () => {
   expect(drawn).toBe(1);
   listener.onRouter(routerTo(server.port));
   expect((await waiting).toString()).toBe("ok");
+  await channel.close();
+});
+
+test("a route may bring a retry policy", async () => {
+  let attempts = 0;
+  const failed = { ":status": 200, "content-type": "application/grpc", "grpc-status": "14" };
+  await using server = await startHttp2Server((stream) => {
+    if (++attempts === 1) stream.respond(failed, { endStream: true });
+    else answer(stream, frame("ok"));
+  });
+  const { client, channel, clock, listener, routerTo } = scripted();
+  const { balancer } = routerTo(server.port).route("", new Metadata()) as CallRoute;
+  const retry = {
+    maxAttempts: 2,
+    initialBackoffMs: 25,
+    maxBackoffMs: 25,
+    backoffMultiplier: 1,
+    retryableStatuses: new Set([14]),
+  };
+  listener.onRouter({ route: () => ({ balancer, timeoutMs: 0, retry }) });
+  const reply = client.unary(request);
+  await expect.poll(() => clock.pendingMs.some((ms) => ms >= 20 && ms <= 30)).toBe(true);
+  clock.advance(30);
+  expect((await reply).toString()).toBe("ok");
   await channel.close();
 });
 
