@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import { type Address, addressText } from "../subchannel/address.ts";
 import type { Endpoint } from "./endpoint.ts";
 
@@ -27,7 +26,7 @@ export function addressesInOrder(endpoints: readonly Endpoint[]): Address[] {
 }
 
 function isV6(address: Address): boolean {
-  return address.kind === "tcp" && isIPv6(address.host);
+  return address.kind === "tcp" && address.host.includes(":");
 }
 
 /** `items` in random order; `random` gives numbers in [0, 1). */

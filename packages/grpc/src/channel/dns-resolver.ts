@@ -1,4 +1,4 @@
-import { isIP } from "node:net";
+import { isIPv4 } from "node:net";
 import type { Balancer } from "../balancing/balancer.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { lateBuiltins } from "../late-builtins.ts";
@@ -35,6 +35,7 @@ export function dnsResolver(environment: DnsEnvironment = machine): ResolverFact
 /** Looks one name up: at once, when a connection ended (at most every 30 s), and with back-off after a failure. */
 class DnsResolver implements Resolver {
   readonly #name: HostPort;
+  readonly #isLiteral: boolean;
   readonly #listener: ResolverListener;
   readonly #environment: DnsEnvironment;
   readonly #balancer: Balancer;
@@ -52,17 +53,19 @@ class DnsResolver implements Resolver {
       throw new RpcError("UNAVAILABLE", `target ${JSON.stringify(target.text)}: ${why}`);
     }
     this.#name = name;
+    // A host with a colon was found to be v6 already.
+    this.#isLiteral = name.host.includes(":") || isIPv4(name.host);
     this.#listener = listener;
     this.#environment = environment;
     this.#backoff = new Backoff(1000, 120_000, environment.random);
     this.#balancer = balancerFor(channel, () => this.resolveNow());
     this.#router = new SingleRouter(this.#balancer);
-    if (isIP(name.host) === 0) this.#lookUp();
-    else this.#use([name.host]);
+    if (this.#isLiteral) this.#use([name.host]);
+    else this.#lookUp();
   }
 
   resolveNow(): void {
-    if (this.#isLookingUp || this.#cancelTimer !== undefined || isIP(this.#name.host) !== 0) return;
+    if (this.#isLookingUp || this.#cancelTimer !== undefined || this.#isLiteral) return;
     const waitMs = this.#lookedUpAt + minIntervalMs - this.#environment.clock.now();
     if (waitMs <= 0) this.#lookUp();
     else this.#lookUpLater(waitMs);

@@ -8,9 +8,9 @@ export interface HostPort {
 
 /** `host:port`, `host`, `[v6]:port`, `[v6]` or a bare v6 literal; undefined for anything else. */
 export function parseHostPort(text: string, defaultPort: number): HostPort | undefined {
-  if (isIPv6(text)) return { host: text, port: defaultPort };
   const match = /^(?:\[([^[\]]+)\]|([^:[\]/\s]+))(?::(\d{1,5}))?$/.exec(text);
-  if (match === null) return undefined;
+  // Asked last: Node's pattern of v6 addresses takes milliseconds at first use.
+  if (match === null) return isIPv6(text) ? { host: text, port: defaultPort } : undefined;
   const [, v6, name, digits] = match;
   if (v6 !== undefined && !isIPv6(v6)) return undefined;
   const port = digits === undefined ? defaultPort : Number(digits);
