@@ -12,9 +12,10 @@ export function demoLoadCommand(): Command {
     .action(async (target: string, flags: { readonly concurrency: number }) => {
       const { steadyLoad } = await import("../demo/load.ts");
       const stop = new AbortController();
+      const stopped = untilStopped();
       const report = steadyLoad(target, flags.concurrency, stop.signal);
       printReady("json", { ready: true, pid: process.pid }, []);
-      await untilStopped();
+      await stopped;
       stop.abort();
       process.stdout.write(`${JSON.stringify(await report)}\n`);
     });

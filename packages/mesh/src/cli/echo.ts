@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { outputOption } from "./options.ts";
 import { type OutputFormat, printReady } from "./output.ts";
 import { parsePortList } from "./ports.ts";
-import { untilStopped } from "./shutdown.ts";
+import { exitCodeOf, untilStopped } from "./shutdown.ts";
 
 interface EchoFlags {
   readonly grpc: readonly string[];
@@ -46,16 +46,20 @@ async function runEcho(flags: EchoFlags): Promise<void> {
     (await parsePortList(ports, flags.bindIp)).map(address);
   const { startEcho } = await import("../echo/echo.ts");
   const { instanceHostname } = await import("../echo/echo-handler.ts");
-  const echo = await startEcho({
+  const stopped = untilStopped();
+  const starting = startEcho({
     instance: { version: flags.version, cluster: flags.cluster, namespace: "", hostname: instanceHostname() },
     grpc: await resolve(none ? ["17171?"] : flags.grpc),
     xds: await resolve(none ? ["17070?"] : flags.xdsGrpcServer),
   });
+  // It waits for the control plane for as long as that takes; there is nothing to close before.
+  const echo = await Promise.race([starting, stopped]);
+  if (typeof echo === "string") process.exit(exitCodeOf(echo));
   printReady(flags.output, { ready: true, grpc: echo.grpcPorts, xds: echo.xdsPorts, pid: process.pid }, [
     `echo ${flags.version} serves proto.EchoTestService`,
     ...echo.grpcPorts.map((port) => `  in plaintext on ${address(port)}`),
     ...echo.xdsPorts.map((port) => `  through the mesh on ${address(port)}`),
   ]);
-  await untilStopped();
+  await stopped;
   await echo.close(10_000);
 }

@@ -69,6 +69,8 @@ function parseTrustDomain(text: string): string {
 }
 
 async function up(flags: UpFlags): Promise<void> {
+  // From the first moment on: what has been started is always closed.
+  const stopped = untilStopped();
   const { startControlPlane } = await import("../control-plane.ts");
   const { openStore } = await import("../store/store.ts");
   const { databaseDiagnostic } = await import("../store/database-diagnostic.ts");
@@ -114,7 +116,7 @@ async function up(flags: UpFlags): Promise<void> {
       "next: weft token create --namespace default --service-account <name>",
     ],
   );
-  await untilStopped();
+  await stopped;
 }
 
 /** What the world does is told in a line; what we did wrong with its stack. */
