@@ -14,6 +14,7 @@ if (name === undefined || !existsSync(join(root, "bench", name, "main.ts"))) {
 for (const step of [
   ["node", "scripts/generate.ts"],
   ["tsc", "-b", "packages/mesh"],
+  ["node", "scripts/bundle.ts"],
 ]) {
   const [command = "", ...args] = step;
   const built = spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });

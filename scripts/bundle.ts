@@ -1,0 +1,53 @@
+// Bundles what @weft/grpc's exports name into packages/grpc/dist/bundle (docs/decisions/0010): a module costs about half a
+// millisecond to find and load, and a plain client has some ninety. Entries share chunks, so that classes and the state of
+// a module stay one in a process; what is imported dynamically stays apart. Declarations are tsc's.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type RolldownOutput, rolldown } from "rolldown";
+
+const packageFolder = join(import.meta.dirname, "..", "packages", "grpc");
+
+/** The subpaths of `exports`, by the name of their file. */
+function entries(): Record<string, string> {
+  const { exports } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8")) as {
+    readonly exports: Readonly<Record<string, { readonly "@weft/source": string; readonly default: string }>>;
+  };
+  const byName: Record<string, string> = {};
+  for (const { "@weft/source": source, default: bundled } of Object.values(exports)) {
+    const [, name] = /^\.\/dist\/bundle\/(.+)\.js$/.exec(bundled) ?? [];
+    if (name === undefined)
+      throw new Error(`packages/grpc/package.json: the default of an export is no bundle: ${bundled}`);
+    byName[name] = join(packageFolder, source);
+  }
+  return byName;
+}
+
+/** Writes the bundles to `folder`, and returns what they are. */
+export async function bundle(folder = join(packageFolder, "dist", "bundle")): Promise<RolldownOutput> {
+  const bundler = await rolldown({
+    input: entries(),
+    cwd: packageFolder,
+    platform: "node",
+    tsconfig: false,
+    // Dependencies and peers are the application's to install, and to share with it.
+    external: (id) => !id.startsWith(".") && !id.startsWith("/"),
+    transform: { target: "es2024" },
+  });
+  try {
+    return await bundler.write({
+      dir: folder,
+      cleanDir: true,
+      format: "esm",
+      sourcemap: true,
+      entryFileNames: "[name].js",
+      chunkFileNames: "[name]-[hash].js",
+      comments: false,
+      // What a plain client or server needs is one file, whichever entry it comes by.
+      codeSplitting: { groups: [{ name: "transport", test: /[\\/]src[\\/]index\.ts$/ }] },
+    });
+  } finally {
+    await bundler.close();
+  }
+}
+
+if (import.meta.main) await bundle();
