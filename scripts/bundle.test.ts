@@ -73,6 +73,12 @@ test("the entry of applications holds nothing of xDS, the control plane, registr
     expect(folders).not.toContain(late);
 });
 
+test("the code of the entry of applications is ASCII: V8 reads it at one byte a character", () => {
+  for (const { code, fileName } of chunks) {
+    if (fileName === "index.js" || fileName.startsWith("transport-")) expect(code).toMatch(/^[\0-\x7f]*$/);
+  }
+});
+
 test("a plaintext call loads none of TLS, crypto, zlib, dns, workers and file promises", async () => {
   const program = `
     const { createClient, createServer } = await import("./index.js");

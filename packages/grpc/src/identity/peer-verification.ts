@@ -120,7 +120,8 @@ function listed(names: readonly SubjectAltName[]): string {
 }
 
 function quoted(value: string): string {
-  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}…` : value);
+  // Escaped, because one character like it makes V8 hold and read the whole bundle at two bytes a character.
+  return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}\u2026` : value);
 }
 
 /** A subject's common name is never a host name here (RFC 9525 §2). */
