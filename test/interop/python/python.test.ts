@@ -1,7 +1,10 @@
-import { createServer } from "node:net";
+import { createServer as createNetServer } from "node:net";
 import { join } from "node:path";
+import { createServer, insecure, xdsServerCredentials } from "@weft/grpc";
+import { EchoTestServiceDefinition } from "@weft/xds-api/echo/echo";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DemoMesh, echoTarget } from "../../../packages/mesh/src/demo/demo-mesh.ts";
+import type { LoadReport } from "../../../packages/mesh/src/demo/load.ts";
 import { splitTolerance } from "../../../packages/mesh/src/demo/steps.ts";
 import { type PythonEnvironment, pythonEnvironment } from "./environment.ts";
 
@@ -35,7 +38,7 @@ async function clientCounts(target: string, calls: number): Promise<Record<strin
 
 function freePort(): Promise<number> {
   return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
+    const server = createNetServer().listen(0, "127.0.0.1", () => {
       const { port } = server.address() as { port: number };
       server.close(() => resolve(port));
     });
@@ -52,7 +55,7 @@ async function startPythonServer(): Promise<void> {
 }
 
 /** A short stretch of our client's calls. */
-async function ourCallsTo(target: string): Promise<{ byVersion: Readonly<Record<string, number>>; failures: object }> {
+async function ourCallsTo(target: string): Promise<LoadReport> {
   const load = await mesh.startLoad(target);
   await new Promise((resolve) => setTimeout(resolve, 1500));
   return await load.stop();
@@ -77,9 +80,25 @@ test("a grpcio client's 1,000 calls split 80/20 under STRICT", async () => {
   expect(Math.abs((counts["v2"] ?? 0) - 800)).toBeLessThanOrEqual(splitTolerance);
 });
 
-test("our client calls a grpcio server under STRICT", async () => {
+test("our client calls a grpcio server under STRICT, which sees who it is", async () => {
   await mesh.weftOk("apply", "--wait", "-f", join(programs, "pyecho-mtls.yaml"));
   const report = await ourCallsTo(pyecho);
   expect(report.failures).toEqual({});
   expect(report.byVersion["python"]).toBeGreaterThan(10);
+  expect(report.sample).toContain("Auth=transport_security_type:tls");
+  expect(report.sample).toContain("Auth=peer_spiffe_id:spiffe://cluster.local/ns/echo-grpc/sa/load");
+});
+
+test("our server sees who a grpcio client is under STRICT", async () => {
+  await mesh.weftOk("apply", "-f", join(programs, "witness.yaml"));
+  Object.assign(process.env, await mesh.joinEnvironment("witness", "app=witness"));
+  await using witness = createServer({ xds: true, credentials: xdsServerCredentials(insecure) });
+  witness.add(EchoTestServiceDefinition, {
+    // What the client counts is who it was to us.
+    echo: async (_, { peer }) => ({ message: `ServiceVersion=${peer.identity?.uri}\n` }),
+    forwardEcho: async () => ({ output: [] }),
+  });
+  await witness.listen("127.0.0.1:0");
+  const counts = await clientCounts("xds:///witness.echo-grpc.svc.cluster.local:7070", 10);
+  expect(counts).toEqual({ "spiffe://cluster.local/ns/echo-grpc/sa/python-client": 10 });
 });

@@ -7,6 +7,8 @@ export interface LoadReport {
   /** Answers by the instance that gave them. */
   readonly byHostname: Readonly<Record<string, number>>;
   readonly byVersion: Readonly<Record<string, number>>;
+  /** One answer, as it came; empty where there was none. */
+  readonly sample: string;
   /** Error texts of calls that failed, with how often. */
   readonly failures: Readonly<Record<string, number>>;
 }
@@ -18,7 +20,7 @@ const pauseMs = 2;
  * lets the open calls end and reports.
  */
 export async function steadyLoad(target: string, concurrency: number, signal: AbortSignal): Promise<LoadReport> {
-  const tally = { calls: 0, byHostname: {}, byVersion: {}, failures: {} } satisfies LoadReport;
+  const tally = { calls: 0, byHostname: {}, byVersion: {}, sample: "", failures: {} } satisfies LoadReport;
   await using client = createClient(EchoTestServiceDefinition, target, {
     credentials: xdsChannelCredentials(insecure),
   });
@@ -27,6 +29,7 @@ export async function steadyLoad(target: string, concurrency: number, signal: Ab
       tally.calls++;
       try {
         const reply = await client.echo({ message: "load" }, { timeoutMs: 10_000 });
+        tally.sample = reply.message;
         count(tally.byHostname, field(reply.message, "Hostname"));
         count(tally.byVersion, field(reply.message, "ServiceVersion"));
       } catch (error) {
