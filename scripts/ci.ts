@@ -10,6 +10,9 @@ const steps: readonly (readonly [title: string, command: string, ...args: string
   ["demo", "npm", "run", "demo"],
   ["interop with python", "npm", "run", "interop", "--", "python"],
   ["interop with grpcurl", "npm", "run", "interop", "--", "grpcurl"],
+  ["conformance: h2spec", "npm", "run", "conformance", "--", "h2spec"],
+  ["conformance: grpc-interop", "npm", "run", "conformance", "--", "grpc-interop"],
+  ["conformance: connect", "npm", "run", "conformance", "--", "connect"],
 ];
 
 interface Outcome {
