@@ -159,6 +159,75 @@ test("a peer that makes us answer and never reads is paused, then cut off", asyn
   expect(server.log.connectionErrors).toMatchObject([{ code: calm, limit: "write-stall" }]);
 });
 
+/** A client with windows wide open asks for 32 MiB and takes nothing from its socket. */
+async function turnDeaf(port: number): Promise<RawPeer> {
+  const peer = await RawPeer.connect(port, settings(Setting.initialWindowSize, 0x7fffffff));
+  peer.send(settingsAck, frame(FrameType.windowUpdate, 0, 0, uint32(0x70000000)));
+  await peer.settle();
+  peer.socket.pause();
+  peer.send(many(32, (i) => get(client(i), true, "/large")));
+  return peer;
+}
+
+test("a peer that takes no bytes is cut off without having to send any", async () => {
+  const clock = new ManualClock();
+  await using server = await startEcho({ clock });
+  using _peer = await turnDeaf(server.port);
+  const closed = server.connectionClosed().then(() => "closed");
+  // the kernel's buffers fill up meanwhile
+  const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
+  while ((await Promise.race([closed, tick()])) !== "closed") clock.advance(defaultLimits.writeStallTimeoutMs / 4);
+  expect(server.log.connectionErrors).toMatchObject([{ code: calm, limit: "write-stall" }]);
+});
+
+test("a peer that makes us answer far more than it reads is cut off at once", async () => {
+  await using server = await startEcho({
+    clock: new ManualClock(),
+    limits: { maxPingFrames: 1e9, maxOutboundBytes: 1000 },
+  });
+  using peer = await turnDeaf(server.port);
+  const closed = server.connectionClosed().then(() => "closed");
+  const pings = many(10_000, () => ping);
+  const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
+  while ((await Promise.race([closed, tick()])) !== "closed") {
+    if (peer.socket.writableLength === 0) peer.send(pings);
+  }
+  expect(server.log.connectionErrors).toMatchObject([{ code: calm, limit: "outbound-queue" }]);
+});
+
+test("what peers leave unfinished or make us remember takes bounded memory", async () => {
+  await using server = await startEcho();
+  const peers: RawPeer[] = [];
+  const used = () => process.memoryUsage().heapUsed + process.memoryUsage().external;
+  // an entry of the table that displaces all others, over and over, under names never seen before
+  const field = (i: number) =>
+    Buffer.concat([
+      Buffer.from(`\x40\x07n${String(i).padStart(6, "0")}\x7f\xa1\x1e`, "latin1"),
+      Buffer.alloc(4000, 0x62),
+    ]);
+  const before = used();
+  for (let n = 0; n < 20; n += 1) {
+    const peer = await RawPeer.connect(server.port);
+    peers.push(peer);
+    for (let i = 0; i < 40; i += 1) {
+      const block = Buffer.concat([Buffer.from("828684", "hex"), field(i)]);
+      peer.send(frame(FrameType.headers, FrameFlag.endHeaders | FrameFlag.endStream, client(i), block));
+    }
+    await peer.settle();
+    peer.send(
+      frame(FrameType.headers, 0, client(40), "828684"),
+      many(15, () => frame(FrameType.continuation, 0, client(40), Buffer.alloc(4000, 0x82))),
+    );
+    peer.frames.length = 0;
+  }
+  for (const peer of peers) peer.send(frame(FrameType.ping, 0, 0));
+  // a PING amid a block ends the connection: everything before has been read by then
+  for (const peer of peers) await peer.goawayCode();
+  expect(used() - before).toBeLessThan(20 * 512 * 1024);
+  for (const peer of peers) peer[Symbol.dispose]();
+  expect(server.log.connectionErrors).toHaveLength(20);
+});
+
 /** A client that opens no windows asks for `count` answers of 1 MiB; five minutes and more pass. */
 async function stall(clock: ManualClock, server: EchoServer, peer: RawPeer, count: number): Promise<void> {
   peer.send(settingsAck, ...Array.from({ length: count }, (_, i) => get(client(i), true, "/large")));
