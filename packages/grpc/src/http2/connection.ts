@@ -22,6 +22,7 @@ import { Output, type OutputOwner } from "./output.ts";
 import { PeerConduct } from "./peer-conduct.ts";
 import { Pings } from "./pings.ts";
 import { type Fail, SettingsExchange } from "./settings-exchange.ts";
+import type { SocketReader } from "./socket-reader.ts";
 import { StallWatch } from "./stall-watch.ts";
 import { type Http2Stream, StreamFlag, type StreamHandler } from "./stream.ts";
 import { Streams, type StreamsOwner } from "./streams.ts";
@@ -94,13 +95,12 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
       fail,
     });
     this.#reader = new FrameReader(this.#intake);
-    this.#open();
+    this.#open(options.reader);
   }
 
-  #open(): void {
+  #open(reader: SocketReader | undefined): void {
     const { socket } = this;
     if (socket instanceof Socket) socket.setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
     socket.on("error", (cause: Error) => this.#onSocketGone(cause));
     socket.on("end", () => this.#onSocketEnd());
     socket.on("close", () => this.#onSocketGone(undefined));
@@ -112,6 +112,8 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
     this.#settings.announce();
     this.#streams.receive.announce();
     this.#watchdog.arm(Wait.preface, this.#limits.prefaceTimeoutMs);
+    if (reader === undefined) socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
+    else reader.attach((chunk) => this.#onChunk(chunk));
   }
 
   /** Client: a `request` would be sent now: no GOAWAY, below the peer's limit, ids left, the peer takes bytes. */
@@ -236,7 +238,7 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
     if (this.#isFeeding) {
       // a Duplex that delivers while we are called back: keep the order
       this.#waitingChunks ??= [];
-      this.#waitingChunks.push(chunk);
+      this.#waitingChunks.push(Buffer.from(chunk));
       return;
     }
     this.#isFeeding = true;

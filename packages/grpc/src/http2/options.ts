@@ -1,3 +1,5 @@
+import type { SocketReader } from "./socket-reader.ts";
+
 /** Time as a connection needs it; tests pass their own. `now` is monotonic, in milliseconds. */
 export interface Clock {
   now(): number;
@@ -98,4 +100,6 @@ export const defaultLimits: Http2Limits = {
 export interface Http2Options {
   readonly limits?: Partial<Http2Limits>;
   readonly clock?: Clock;
+  /** What the socket was connected with, where it reads into a buffer of that. */
+  readonly reader?: SocketReader | undefined;
 }

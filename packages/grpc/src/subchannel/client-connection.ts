@@ -38,7 +38,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
   #cancelExpiry: (() => void) | undefined;
 
   constructor(
-    { socket, tlsPeer }: OpenSocket,
+    { socket, tlsPeer, reader }: OpenSocket,
     peer: string,
     isSecure: boolean,
     owner: ConnectionOwner,
@@ -51,7 +51,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     this.peer = peer;
     this.isSecure = isSecure;
     this.tlsPeer = tlsPeer;
-    this.connection = new Http2Connection(socket, "client", this);
+    this.connection = new Http2Connection(socket, "client", this, { reader });
     const activity = () => socket.bytesRead;
     this.#keepalive = keepalive === undefined ? undefined : new Keepalive(this.connection, activity, keepalive, clock);
     socket.unref();

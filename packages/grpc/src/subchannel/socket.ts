@@ -1,5 +1,6 @@
 import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { SocketReader } from "../http2/socket-reader.ts";
 import { certificateSpiffeId } from "../identity/peer-verification.ts";
 import { connectTls } from "../identity/tls-client.ts";
 import { discard, type TlsPeer } from "../identity/tls-connection.ts";
@@ -11,6 +12,8 @@ export interface OpenSocket {
   readonly socket: Socket;
   /** Who the peer proved to be; undefined in plaintext. */
   readonly tlsPeer: TlsPeer | undefined;
+  /** What a plain socket reads with. */
+  readonly reader?: SocketReader | undefined;
 }
 
 /**
@@ -24,9 +27,11 @@ export async function openSocket(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<OpenSocket> {
-  const socket = await openPlainSocket(address, signal);
   const { credentials } = options;
-  if (credentials.kind === "insecure") return { socket, tlsPeer: undefined };
+  // TLS takes the socket's bytes from below.
+  const reader = credentials.kind === "insecure" ? new SocketReader() : undefined;
+  const socket = await openPlainSocket(address, reader, signal);
+  if (credentials.kind === "insecure") return { socket, tlsPeer: undefined, reader };
   const host = options.serverName ?? (address.kind === "tcp" ? address.host : "localhost");
   if (credentials.kind === "tls") {
     const secured = await connectTls(socket, credentials.tls, host, { timeoutMs, signal });
@@ -67,12 +72,13 @@ function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function openPlainSocket(address: Address, signal: AbortSignal): Promise<Socket> {
+function openPlainSocket(address: Address, reader: SocketReader | undefined, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
+    const reading = reader === undefined ? {} : { onread: reader.onread };
     const socket =
       address.kind === "unix"
-        ? connect({ path: address.path })
-        : connect({ host: address.host, port: address.port, noDelay: true });
+        ? connect({ path: address.path, ...reading })
+        : connect({ host: address.host, port: address.port, noDelay: true, ...reading });
     socket.unref();
     const failed = (error: Error) => settle(() => reject(error));
     const aborted = () => {
