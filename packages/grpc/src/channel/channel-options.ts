@@ -6,7 +6,7 @@ import type { KeepaliveOptions } from "../subchannel/connect-options.ts";
 
 /** How a channel is made; everything has a default. */
 export interface ChannelOptions {
-  /** Default: plaintext. */
+  /** Default: plaintext; for `xds:` targets what the control plane says, and plaintext where it says nothing. */
   readonly credentials?: ChannelCredentials;
   /** Asked for metadata that proves who calls, for every call. Refused in plaintext. */
   readonly callCredentials?: CallCredentials;

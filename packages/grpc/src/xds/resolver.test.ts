@@ -397,10 +397,16 @@ describe("security", () => {
     await expect(call).rejects.toMatchObject({ code: "UNAVAILABLE", details: expect.stringContaining("sa/other") });
   });
 
-  test("without xDS credentials is not the cluster's to say", async () => {
+  test("is what the cluster says where a channel names no credentials", async () => {
+    const { control, client, secured } = await mesh();
+    control.set(...withTls(secured, [server]));
+    expect(await client.dial("echo").call()).toBe("secured hi");
+  });
+
+  test("with credentials that are not xDS's is not the cluster's to say", async () => {
     const { control, client } = await mesh();
     control.set(...withTls(await backend("plain"), [server]));
-    expect(await client.dial("echo").call()).toBe("plain hi");
+    expect(await client.dial("echo", { credentials: insecure }).call()).toBe("plain hi");
   });
 
   test("falls back where the cluster says nothing", async () => {

@@ -1,5 +1,6 @@
 import type { ChannelEnvironment, Resolver, ResolverFactory, ResolverListener } from "../channel/resolver.ts";
 import type { Target } from "../channel/target.ts";
+import { insecure } from "../identity/credentials.ts";
 import { RpcError } from "../rpc/error.ts";
 import { ClusterTarget } from "./cluster-target.ts";
 import type { ClusterView } from "./cluster-watch.ts";
@@ -7,9 +8,18 @@ import { ConfigGraph, type ConfigView, type ServedConfig } from "./config-graph.
 import type { XdsPlane } from "./xds-plane.ts";
 import { FailingRouter, XdsRouter } from "./xds-router.ts";
 
-/** The resolver of `xds:` targets at `plane`: `xds:///name` is the listener called `name`. */
+/**
+ * The resolver of `xds:` targets at `plane`: `xds:///name` is the listener called `name`.
+ *
+ * Who names no credentials means the mesh's, with plaintext where it says nothing: a policy that asks for mTLS is not
+ * stepped over by leaving them out.
+ */
 export function xdsResolver(plane: XdsPlane, random: () => number = Math.random): ResolverFactory {
-  return (target, listener, environment) => new XdsResolver(plane, target, listener, environment, random);
+  return (target, listener, environment) => {
+    const isNamed = environment.options.credentials !== undefined;
+    const meant = isNamed ? environment : { ...environment, credentials: { kind: "xds" as const, fallback: insecure } };
+    return new XdsResolver(plane, target, listener, meant, random);
+  };
 }
 
 class XdsResolver implements Resolver {
