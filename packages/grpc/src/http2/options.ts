@@ -73,7 +73,7 @@ export const defaultLimits: Http2Limits = {
   maxContinuationFrames: 16,
   headerTableBytes: 4096,
   encoderTableBytes: 4096,
-  maxFrameBytes: 64 * 1024,
+  maxFrameBytes: 16 * 1024,
   initialStreamWindowBytes: 256 * 1024,
   maxStreamWindowBytes: 8 * 1024 * 1024,
   initialConnectionWindowBytes: 1024 * 1024,
