@@ -41,6 +41,11 @@ export interface ChannelOptions {
   readonly maxConnectionsPerAddress?: number;
   /** A channel without calls for this long, and up to half as long again, gives its connections back until the next call. Default 30 min; 0: never. */
   readonly idleTimeoutMs?: number;
+  /**
+   * With a single call in flight to a peer that answers within 100 µs, wait for the answer without sleeping: a fraction of the latency, and
+   * on virtual machines less processor time too. Default true.
+   */
+  readonly busyPoll?: boolean;
   /** The first wait after a failed connection attempt. Default 1 s. */
   readonly initialBackoffMs?: number;
   /** Default 120 s. */

@@ -5,7 +5,7 @@ import type { MessageEncoding } from "../rpc/compression.ts";
 /** Options that change what calls do and that this channel doesn't have: refused, since ignoring them would be found in production. */
 const unsupported: readonly (keyof GrpcJsChannelOptions)[] = ["grpc.http_connect_target", "grpc.http_connect_creds"];
 
-/** What grpc-js's channel options mean here, but for credentials; throws for those that aren't supported. Others that grpc-js ignores are ignored. */
+/** What grpc-js's channel options mean here, but for credentials; throws for those that aren't supported. Others that grpc-js ignores are ignored. `weft.busy_poll: 0` never waits awake. */
 export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
   for (const name of unsupported) {
     if (options[name] !== undefined) {
@@ -28,6 +28,7 @@ export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
     userAgent: agents.length === 0 ? undefined : agents.join(" "),
     initialBackoffMs: options["grpc.initial_reconnect_backoff_ms"],
     maxBackoffMs: options["grpc.max_reconnect_backoff_ms"],
+    busyPoll: options["weft.busy_poll"] === 0 ? false : undefined,
   });
 }
 

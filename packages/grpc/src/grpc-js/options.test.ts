@@ -59,6 +59,7 @@ test("channel options of grpc-js mean what they say", () => {
       "grpc.keepalive_permit_without_calls": 1,
       "grpc.primary_user_agent": "app/1",
       "grpc.default_authority": "other",
+      "weft.busy_poll": 0,
     }),
   ).toEqual({
     compression: "gzip",
@@ -72,6 +73,7 @@ test("channel options of grpc-js mean what they say", () => {
     keepalive: { timeMs: 20_000, timeoutMs: 5000, withoutCalls: true },
     userAgent: "app/1",
     authority: "other",
+    busyPoll: false,
   });
 });
 
@@ -90,6 +92,7 @@ test("server options of grpc-js mean what they say", () => {
       "grpc.http2.min_recv_ping_interval_without_data_ms": 2,
       "grpc-node.flow_control_window": 1_000_000,
       "weft.port_name": "grpc-echo",
+      "weft.busy_poll": 0,
     }),
   ).toEqual({
     compression: "gzip",
@@ -107,6 +110,7 @@ test("server options of grpc-js mean what they say", () => {
     pingsWithoutCalls: false,
     minPingIntervalMs: 2,
     portName: "grpc-echo",
+    busyPoll: false,
   });
 });
 

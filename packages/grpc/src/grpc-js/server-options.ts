@@ -11,7 +11,7 @@ const unlimitedMs = 2 ** 31 - 1;
  *
  * Beyond grpc-js: `grpc.default_compression_algorithm` compresses responses, gRPC core's
  * `grpc.http2.min_recv_ping_interval_without_data_ms` and `grpc.keepalive_permit_without_calls` judge clients' pings, and
- * `weft.port_name` is what the port is called where a mesh registers it.
+ * `weft.port_name` is what the port is called where a mesh registers it, and `weft.busy_poll: 0` never waits awake.
  */
 export function serverOptions(options: GrpcJsServerOptions): ServerOptions {
   const recording: unknown = options["grpc.server_call_metric_recording"];
@@ -32,6 +32,7 @@ export function serverOptions(options: GrpcJsServerOptions): ServerOptions {
     minPingIntervalMs: number(options["grpc.http2.min_recv_ping_interval_without_data_ms"]),
     pingsWithoutCalls: permit === undefined ? undefined : permit !== 0,
     portName: text(options["weft.port_name"]),
+    busyPoll: options["weft.busy_poll"] === 0 ? false : undefined,
     limits: limits(options),
   });
 }

@@ -8,6 +8,7 @@
 // Over 300 lines for its contract's sake: what an owner may call is documented here.
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { BusyPoll, processLoop } from "./busy-poll.ts";
 import { Ending } from "./closed-streams.ts";
 import type { ConnectionHandler } from "./connection-handler.ts";
 import { ErrorCode, errorCodeName, Http2Error, type Http2ErrorDetails, type LimitName } from "./error.ts";
@@ -53,11 +54,14 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
   readonly #intake: FrameIntake;
   readonly #reader: FrameReader;
   readonly #watchdog: Watchdog;
+  readonly #busyPoll: BusyPoll | undefined;
 
   #prefaceAt: number;
   /** No more input is looked at, no more output made. */
   #isOver = false;
   #closeReported = false;
+  /** Server: the last request when this side had last said all it had to say. */
+  #answeredId = 0;
   #isFeeding = false;
   #waitingChunks: Buffer[] | undefined;
 
@@ -76,6 +80,8 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
     const streams = new Streams(this.#isServer, output, limits, conduct, this);
     const decoder = new HpackDecoder(limits.maxHeaderListBytes);
     const watchdog = new Watchdog(clock, (wait) => this.#onDue(wait));
+    const loop = options.busyPoll ?? processLoop;
+    this.#busyPoll = loop === false ? undefined : new BusyPoll(loop);
     this.#output = output;
     this.#streams = streams;
     this.#watchdog = watchdog;
@@ -235,6 +241,7 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
 
   #onChunk(chunk: Buffer): void {
     if (this.#isOver) return;
+    this.#busyPoll?.onReceived();
     if (this.#isFeeding) {
       // a Duplex that delivers while we are called back: keep the order
       this.#waitingChunks ??= [];
@@ -292,6 +299,14 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
   }
 
   // === as the owner of its parts
+
+  onTurnSent(): void {
+    const { open, lastPeerId } = this.#streams;
+    const isOneCall = open.size <= 1 && (this.#isServer ? lastPeerId - this.#answeredId <= 2 : open.size === 1);
+    this.#answeredId = lastPeerId;
+    // With more under way sleeping is better: what comes in the meantime is taken together.
+    if (isOneCall) this.#busyPoll?.onSent();
+  }
 
   onBlocked(): void {
     if (!this.#isOver) this.#stalls.onBlocked();

@@ -1,3 +1,4 @@
+import type { WakefulLoop } from "./busy-poll.ts";
 import type { SocketReader } from "./socket-reader.ts";
 
 /** Time as a connection needs it; tests pass their own. `now` is monotonic, in milliseconds. */
@@ -102,4 +103,6 @@ export interface Http2Options {
   readonly clock?: Clock;
   /** What the socket was connected with, where it reads into a buffer of that. */
   readonly reader?: SocketReader | undefined;
+  /** What is kept from sleeping while the answer of a near peer is due (`BusyPoll`). Default: this process; false: nothing. */
+  readonly busyPoll?: WakefulLoop | false | undefined;
 }

@@ -30,6 +30,8 @@ function onTick(): void {
 
 /** What an output tells its connection. */
 export interface OutputOwner {
+  /** All that was made in this turn of the event loop is with the socket. */
+  onTurnSent(): void;
   /** The socket takes no more bytes for now: `isBlocked`. */
   onBlocked(): void;
   /** The socket takes bytes again after `isBlocked`. */
@@ -142,7 +144,9 @@ export class Output {
   onTick(): void {
     this.#isScheduled = false;
     this.#flushBytes = firstFlushBytes;
-    if (!this.isClosed) this.flush();
+    if (this.isClosed) return;
+    this.flush();
+    this.#owner.onTurnSent();
   }
 
   #write(bytes: Uint8Array): void {

@@ -39,6 +39,8 @@ export interface ServerOptions extends ConnectionLifetime {
   readonly onHandshakeError?: HandshakeErrorListener;
   /** Told of each error a handler threw that is no `RpcError`: the caller learns nothing of it but UNKNOWN. Default: stderr. */
   readonly onHandlerError?: HandlerErrorListener;
+  /** Where a client's only call was answered and its next one mostly comes within 100 µs, wait for it without sleeping. Default true. */
+  readonly busyPoll?: boolean;
   /** What a client's connection may ask of this server; see `Http2Limits`. */
   readonly limits?: Partial<Http2Limits>;
   /** When certificates end; tests pass their own. */
@@ -103,7 +105,10 @@ export function listenerSettings(
     lifetime: options,
     onHandshakeError: options.onHandshakeError,
     clock: options.clock ?? systemClock,
-    http2: options.limits === undefined ? {} : { limits: options.limits },
+    http2: {
+      ...(options.limits === undefined ? {} : { limits: options.limits }),
+      ...(options.busyPoll === false ? { busyPoll: false } : {}),
+    },
   };
 }
 

@@ -44,6 +44,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     owner: ConnectionOwner,
     keepalive: KeepaliveOptions | undefined,
     clock: Clock,
+    busyPoll: boolean,
   ) {
     this.#socket = socket;
     this.#clock = clock;
@@ -51,7 +52,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     this.peer = peer;
     this.isSecure = isSecure;
     this.tlsPeer = tlsPeer;
-    this.connection = new Http2Connection(socket, "client", this, { reader });
+    this.connection = new Http2Connection(socket, "client", this, { reader, ...(busyPoll ? {} : { busyPoll: false }) });
     const activity = () => socket.bytesRead;
     this.#keepalive = keepalive === undefined ? undefined : new Keepalive(this.connection, activity, keepalive, clock);
     socket.unref();

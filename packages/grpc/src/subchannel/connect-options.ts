@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly maxConnections?: number;
   /** The service whose health decides whether a connection takes calls (gRFC A17); empty: the server's as a whole. Default: none. */
   readonly healthCheckService?: string;
+  /** Waiting awake for near peers (`BusyPoll`). Default true. */
+  readonly busyPoll?: boolean;
   /** What one attempt may take, TCP, TLS and the peer's SETTINGS together. Default 20 s. */
   readonly connectTimeoutMs?: number;
 }
