@@ -132,7 +132,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     this.#isHalfClosed = request !== undefined;
     if (options !== undefined) this.#limit(options);
     const compression = options?.compression ?? settings.compression;
-    if (compression !== "identity") this.#extra.compression = compression;
+    if (compression !== "identity") this.#extra().compression = compression;
     if (settings.timeoutMs > 0) this.limitTimeout(settings.timeoutMs);
     if (settings.retry !== undefined) this.allowRetries(settings.retry, settings.retries!);
   }
@@ -163,7 +163,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   set credentialsMetadata(metadata: Metadata | undefined) {
-    if (metadata !== undefined) this.#extra.credentialsMetadata = metadata;
+    if (metadata !== undefined) this.#extra().credentialsMetadata = metadata;
   }
 
   /** Attempts that were made before this one; the server is told. */
@@ -172,10 +172,10 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   set previousAttempts(attempts: number) {
-    this.#extra.previousAttempts = attempts;
+    this.#extra().previousAttempts = attempts;
   }
 
-  get #extra(): CallExtras {
+  #extra(): CallExtras {
     this.#extras ??= new CallExtras();
     return this.#extras;
   }
@@ -197,7 +197,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   /** Tries again by `policy`, from now on; the first policy counts. Before `start`. */
   allowRetries(policy: RetryPolicy, environment: RetryEnvironment): void {
-    const extra = this.#extra;
+    const extra = this.#extra();
     if (extra.retry !== undefined || this.#state === ended) return;
     const retry = new CallRetry(policy, environment);
     // What can't be kept isn't tried again.
@@ -257,7 +257,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
       return true;
     }
     if (!compress) {
-      const extra = this.#extra;
+      const extra = this.#extra();
       extra.plainMessages ??= new Set();
       extra.plainMessages.add(message);
     }
@@ -339,7 +339,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   onData(chunk: Uint8Array, start: number, end: number, endStream: boolean): void {
     const stream = this.#stream!;
-    if (this.#state !== ended && !this.#willRetry) {
+    if (this.#state !== ended && !this.#willRetry()) {
       const { maxReceiveBytes } = this.head.settings;
       const message = this.#reader === undefined ? wholeMessage(chunk, start, end, maxReceiveBytes) : undefined;
       if (message !== undefined) this.onMessage(message);
@@ -348,7 +348,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     const bytes = end - start;
     if (this.#isPaused || this.#extras?.decompressor?.isBusy === true) this.#heldBytes += bytes;
     else if (bytes > 0 && stream.isOpen) this.#connection!.consume(stream, bytes);
-    if (endStream && !this.#willRetry) {
+    if (endStream && !this.#willRetry()) {
       this.#end(Status.INTERNAL, `${this.#transport!.peer} ended the call without trailers`, noTrailers, undefined);
     }
   }
@@ -402,7 +402,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   onDecompressed(): void {
-    const extra = this.#extra;
+    const extra = this.#extra();
     const late = extra.lateStatus;
     if (late === undefined) {
       if (!this.#isPaused) this.#giveWindow();
@@ -478,7 +478,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     this.#messages ??= [];
     this.#messages.push(message);
     if (!this.#isReplayable) return;
-    const extra = this.#extra;
+    const extra = this.#extra();
     extra.keptBytes += message.length;
     const { retry } = extra;
     if (retry === undefined ? extra.keptBytes <= transparentBytes : retry.keep(message.length)) return;
@@ -499,7 +499,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     const { maxReceiveBytes } = this.head.settings;
     const decompressor = new Decompressor(encoding, maxReceiveBytes, this);
     if (this.#isPaused) decompressor.pause();
-    this.#extra.decompressor = decompressor;
+    this.#extra().decompressor = decompressor;
     this.#reader = new MessageReader(this, maxReceiveBytes, decompressor);
   }
 
@@ -524,7 +524,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   /** Whether the next attempt only waits for the end of this one's stream. */
-  get #willRetry(): boolean {
+  #willRetry(): boolean {
     return this.#extras !== undefined && this.#extras.retryDelayMs >= 0;
   }
 
@@ -602,7 +602,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   #endWith(ending: CallStatus, trailers: HeaderList): void {
     const { status, details } = ending;
     if (this.#reader?.isBusy === true) {
-      this.#extra.lateStatus = { status: ending, trailers };
+      this.#extra().lateStatus = { status: ending, trailers };
       return;
     }
     if (this.#extras !== undefined && this.#isRetried(this.#extras, status, trailers)) return;
@@ -628,7 +628,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   #end(status: number, details: string, trailers: HeaderList, cause: unknown): void {
     if (this.#state === ended) return;
-    const transport = this.#state === started && !this.#willRetry ? this.#transport : undefined;
+    const transport = this.#state === started && !this.#willRetry() ? this.#transport : undefined;
     this.#state = ended;
     this.#status = status;
     if (transport !== undefined) this.#countEnd(transport, status, trailers === noTrailers);

@@ -120,6 +120,8 @@ export class DeadlineWheel {
 
 function machineClock(): WheelClock {
   let timer: NodeJS.Timeout | undefined;
+  // The global is an accessor, which optimised code calls each time.
+  const { performance } = globalThis;
   return {
     now: () => performance.now(),
     wake(delayMs, run) {

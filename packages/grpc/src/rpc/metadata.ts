@@ -14,8 +14,22 @@ export type MetadataInit =
   | Iterable<readonly [string, string | Uint8Array]>;
 
 const namePattern = /^[0-9a-z_.-]+$/;
-const textPattern = /^[\x20-\x7e]*$/;
 const none: string[] = [];
+
+/** A name that may be used, as the wire has it. */
+interface ValidName {
+  readonly key: string;
+  readonly isBinary: boolean;
+}
+
+/** The names that were used before: an application has few, and uses them for every call. */
+const validNames = new Map<string, ValidName>();
+/** A caller that makes up names must not fill the memory. */
+const mostNames = 1000;
+
+/** The last long text that was found to be text: mostly a token, the same string for every call. */
+let lastLongText = "";
+const longText = 32;
 
 /**
  * Headers or trailers of a call, as an ordered multimap.
@@ -46,11 +60,12 @@ export class Metadata {
 
   /** The first value of `name`. A `-bin` value that isn't base64 counts as absent. */
   get<Name extends string>(name: Name): MetadataValue<Name> | undefined {
-    const key = name.toLowerCase();
+    const known = validNames.get(name);
+    const key = known === undefined ? name.toLowerCase() : known.key;
     const list = this.#list;
     for (let index = 0; index < list.length; index += 2) {
       if (list[index] !== key) continue;
-      if (!this.#owned && isTransportHeader(key)) return undefined;
+      if (known === undefined && !this.#owned && isTransportHeader(key)) return undefined;
       const value = list[index + 1]!;
       if (!key.endsWith("-bin")) return value as MetadataValue<Name>;
       const [first] = binaryValues(value);
@@ -74,16 +89,16 @@ export class Metadata {
 
   /** Replaces every value of `name` by `value`. Throws a TypeError on what can't be sent. */
   set(name: string, value: string | Uint8Array): void {
-    const key = validName(name);
-    const text = wireValue(key, value);
-    this.delete(key);
-    this.#own().push(key, text);
+    const valid = validName(name);
+    const text = wireValue(valid, value);
+    this.delete(valid.key);
+    this.#own().push(valid.key, text);
   }
 
   /** Adds `value` to those of `name`. Throws a TypeError on what can't be sent. */
   append(name: string, value: string | Uint8Array): void {
-    const key = validName(name);
-    this.#own().push(key, wireValue(key, value));
+    const valid = validName(name);
+    this.#own().push(valid.key, wireValue(valid, value));
   }
 
   /** Removes every value of `name`; false when there was none. */
@@ -184,7 +199,11 @@ export function isTransportHeader(name: string): boolean {
   }
 }
 
-function validName(name: string): string {
+function validName(name: string): ValidName {
+  return validNames.get(name) ?? judgeName(name);
+}
+
+function judgeName(name: string): ValidName {
   const key = name.toLowerCase();
   if (!namePattern.test(key))
     throw new TypeError(`metadata name ${JSON.stringify(name)} has characters beyond 0-9 a-z _ - .`);
@@ -192,19 +211,40 @@ function validName(name: string): string {
   if (key === "user-agent")
     throw new TypeError('metadata name "user-agent" is the transport\'s: set the option "userAgent"');
   if (key === "host") throw new TypeError('metadata name "host" is the protocol\'s own: set the option "authority"');
-  return key;
+  const valid = { key, isBinary: key.endsWith("-bin") };
+  if (validNames.size < mostNames) validNames.set(name, valid);
+  return valid;
 }
 
-function wireValue(key: string, value: string | Uint8Array): string {
-  if (key.endsWith("-bin")) {
+function wireValue({ key, isBinary }: ValidName, value: string | Uint8Array): string {
+  if (isBinary) {
     if (typeof value === "string") throw new TypeError(`metadata "${key}" takes bytes, not text`);
     return encodeBinaryValue(value);
   }
   if (typeof value !== "string")
     throw new TypeError(`metadata "${key}" takes text; bytes need a name that ends in -bin`);
-  if (!textPattern.test(value)) throw new TypeError(`metadata "${key}" has characters beyond printable ASCII`);
+  if (!isText(value)) throw new TypeError(`metadata "${key}" has characters beyond printable ASCII`);
   // Receivers strip it (PROTOCOL-HTTP2, "Custom-Metadata"): strip here too, so that both see the same value.
-  return value.trim();
+  return isSpace(value, 0) || isSpace(value, value.length - 1) ? value.trim() : value;
+}
+
+/** Whether `value` is printable ASCII. By hand: an exec of a pattern costs more than the loop. */
+function isText(value: string): boolean {
+  const { length } = value;
+  if (length >= longText) {
+    if (value === lastLongText) return true;
+    lastLongText = "";
+  }
+  for (let index = 0; index < length; index++) {
+    const code = value.charCodeAt(index);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  if (length >= longText) lastLongText = value;
+  return true;
+}
+
+function isSpace(value: string, index: number): boolean {
+  return value.charCodeAt(index) === 0x20;
 }
 
 /** One header may carry several binary values, joined by commas (PROTOCOL-HTTP2). */
