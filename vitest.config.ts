@@ -9,6 +9,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",
+    // Tests are on this machine, which a developer's proxy is not for.
+    env: { grpc_proxy: "", https_proxy: "", http_proxy: "" },
     reporters: ["default", join(import.meta.dirname, "scripts", "closing-line.ts")],
   },
 });

@@ -37,6 +37,16 @@ export interface ChannelOptions {
   readonly loadBalancing?: BalancerPolicy["kind"];
   /** Calls that may wait for a connection at once; further ones fail with RESOURCE_EXHAUSTED. Default 10,000. */
   readonly maxQueuedCalls?: number;
+  /**
+   * The HTTP proxy that connections go through, `http://user:password@host:port`; false: none. It is for every host, and
+   * looks names up itself. For `dns:`, `ipv4:` and `ipv6:` targets; with others, which are reached straight, a TypeError.
+   *
+   * Default: the first that is set of `grpc_proxy`, `https_proxy` and `http_proxy` in the environment, but for hosts that
+   * `no_grpc_proxy`, or where that isn't set `no_proxy`, has.
+   */
+  readonly proxy?: string | false;
+  /** `user:password` for a proxy, named here or by the environment, whose URL has none. */
+  readonly proxyCredentials?: string;
   /** Connections to one address: another is opened when all are as full as the peer allows (gRFC A105). Default 10. */
   readonly maxConnectionsPerAddress?: number;
   /** A channel without calls for this long, and up to half as long again, gives its connections back until the next call. Default 30 min; 0: never. */

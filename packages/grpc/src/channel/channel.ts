@@ -20,6 +20,7 @@ import type { ChannelOptions } from "./channel-options.ts";
 import { trackChannel } from "./channel-registry.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { methodSettings, retryEnvironment } from "./method-settings.ts";
+import { type ProxyChoice, proxyChoice } from "./proxy-choice.ts";
 import {
   type CallRoute,
   type CallRouter,
@@ -60,6 +61,7 @@ export class Channel implements HedgingOwner, AsyncDisposable {
   readonly #serviceConfig: ServiceConfig | undefined;
   readonly #retries: RetryEnvironment;
   readonly #callCredentials: CallCredentials | undefined;
+  readonly #proxyFor: ProxyChoice;
   readonly #pool: PoolShare;
   readonly #userAgent: string;
   readonly #heads = new Map<string, CallHead>();
@@ -77,7 +79,7 @@ export class Channel implements HedgingOwner, AsyncDisposable {
   #isClosed = false;
   #onLastCall: (() => void) | undefined;
 
-  /** Throws a TypeError for a target or a service config that can't be meant. */
+  /** Throws a TypeError for a target, a service config or a proxy that can't be meant. */
   constructor(target: string, options: ChannelOptions = {}, pool: SubchannelPool = sharedSubchannels) {
     this.target = target;
     this.#target = parseTarget(target, (scheme) => resolverLoader(scheme) !== undefined);
@@ -86,6 +88,7 @@ export class Channel implements HedgingOwner, AsyncDisposable {
     this.#serviceConfig = options.serviceConfig === undefined ? undefined : parseServiceConfig(options.serviceConfig);
     this.#retries = retryEnvironment(options, this.#serviceConfig, pool.random);
     this.#callCredentials = options.callCredentials;
+    this.#proxyFor = proxyChoice(this.#target, options);
     this.#pool = new PoolShare(pool);
     this.#userAgent = userAgent(options.userAgent);
     this.#queue = new CallQueue(options.maxQueuedCalls ?? defaultMaxQueuedCalls, (call) => this.#dispatch(call));
@@ -354,6 +357,7 @@ export class Channel implements HedgingOwner, AsyncDisposable {
       options: this.#options,
       serviceConfig: this.#serviceConfig,
       authority: this.authority,
+      proxyFor: this.#proxyFor,
       pickerChanged: () => this.#retry(),
     });
     // What it said at once may have led to the channel's end.

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { insecure } from "../identity/credentials.ts";
 import type { RpcError } from "../rpc/error.ts";
+import { type HttpProxy, parseHttpProxy } from "../subchannel/http-proxy.ts";
 import { SubchannelPool } from "../subchannel/subchannel-pool.ts";
 import { ManualClock } from "../subchannel/testing/manual-clock.ts";
 import { dnsResolver } from "./dns-resolver.ts";
@@ -8,7 +9,7 @@ import type { CallRouter } from "./resolver.ts";
 import { parseTarget } from "./target.ts";
 
 /** A resolver whose lookups are answered by the test. */
-function resolving(text: string) {
+function resolving(text: string, proxy?: HttpProxy) {
   const clock = new ManualClock();
   const lookups: {
     readonly host: string;
@@ -45,6 +46,7 @@ function resolving(text: string) {
       credentials: insecure,
       options: { loadBalancing: "round_robin" },
       authority: "test",
+      proxyFor: () => proxy,
       pickerChanged: () => undefined,
     },
   );
@@ -60,6 +62,12 @@ test("looks a name up at once, and balances over all its addresses", async () =>
 
 test("takes an IP literal without a lookup", () => {
   using it = resolving("127.0.0.1:7070");
+  it.resolver.resolveNow();
+  expect([it.lookups.length, it.routers.length]).toEqual([0, 1]);
+});
+
+test("leaves a name to the proxy that it is reached through", () => {
+  using it = resolving("echo.test:7070", parseHttpProxy("http://proxy.test:3128"));
   it.resolver.resolveNow();
   expect([it.lookups.length, it.routers.length]).toEqual([0, 1]);
 });

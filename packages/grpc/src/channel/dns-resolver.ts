@@ -4,6 +4,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { lateBuiltins } from "../late-builtins.ts";
 import { RpcError } from "../rpc/error.ts";
 import { Backoff } from "../subchannel/backoff.ts";
+import type { HttpProxy } from "../subchannel/http-proxy.ts";
 import { type HostPort, parseHostPort } from "./host-port.ts";
 import type { ChannelEnvironment, Resolver, ResolverFactory, ResolverListener } from "./resolver.ts";
 import { balancerFor, SingleRouter } from "./single-router.ts";
@@ -32,10 +33,14 @@ export function dnsResolver(environment: DnsEnvironment = machine): ResolverFact
   return (target, listener, channel) => new DnsResolver(target, listener, channel, environment);
 }
 
-/** Looks one name up: at once, when a connection ended (at most every 30 s), and with back-off after a failure. */
+/**
+ * Looks one name up: at once, when a connection ended (at most every 30 s), and with back-off after a failure. A name that
+ * is reached through a proxy is the proxy's to look up.
+ */
 class DnsResolver implements Resolver {
   readonly #name: HostPort;
-  readonly #isLiteral: boolean;
+  readonly #proxy: HttpProxy | undefined;
+  readonly #isLookedUp: boolean;
   readonly #listener: ResolverListener;
   readonly #environment: DnsEnvironment;
   readonly #balancer: Balancer;
@@ -53,19 +58,20 @@ class DnsResolver implements Resolver {
       throw new RpcError("UNAVAILABLE", `target ${JSON.stringify(target.text)}: ${why}`);
     }
     this.#name = name;
+    this.#proxy = channel.proxyFor(name.host);
     // A host with a colon was found to be v6 already.
-    this.#isLiteral = name.host.includes(":") || isIPv4(name.host);
+    this.#isLookedUp = this.#proxy === undefined && !name.host.includes(":") && !isIPv4(name.host);
     this.#listener = listener;
     this.#environment = environment;
     this.#backoff = new Backoff(1000, 120_000, environment.random);
     this.#balancer = balancerFor(channel, () => this.resolveNow());
     this.#router = new SingleRouter(this.#balancer);
-    if (this.#isLiteral) this.#use([name.host]);
-    else this.#lookUp();
+    if (this.#isLookedUp) this.#lookUp();
+    else this.#use([name.host]);
   }
 
   resolveNow(): void {
-    if (this.#isLookingUp || this.#cancelTimer !== undefined || this.#isLiteral) return;
+    if (this.#isLookingUp || this.#cancelTimer !== undefined || !this.#isLookedUp) return;
     const waitMs = this.#lookedUpAt + minIntervalMs - this.#environment.clock.now();
     if (waitMs <= 0) this.#lookUp();
     else this.#lookUpLater(waitMs);
@@ -105,7 +111,8 @@ class DnsResolver implements Resolver {
 
   #use(addresses: readonly string[]): void {
     const { port } = this.#name;
-    this.#balancer.updateEndpoints(addresses.map((host) => ({ addresses: [{ kind: "tcp", host, port }] })));
+    const proxy = this.#proxy;
+    this.#balancer.updateEndpoints(addresses.map((host) => ({ addresses: [{ kind: "tcp", host, port, proxy }] })));
     this.#listener.onRouter(this.#router);
   }
 

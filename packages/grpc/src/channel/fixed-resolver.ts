@@ -10,7 +10,7 @@ const defaultPort = 443;
 
 /** The endpoints of an `ipv4:`, `ipv6:` or `unix:` target: they never change. Throws an RpcError where there are none. */
 export function fixedResolver(target: Target, listener: ResolverListener, environment: ChannelEnvironment): Resolver {
-  const endpoints = endpointsOf(target);
+  const endpoints = endpointsOf(target, environment);
   const balancer = balancerFor(environment, () => undefined);
   balancer.updateEndpoints(endpoints);
   listener.onRouter(new SingleRouter(balancer));
@@ -22,7 +22,7 @@ export function fixedResolver(target: Target, listener: ResolverListener, enviro
   };
 }
 
-function endpointsOf(target: Target): Endpoint[] {
+function endpointsOf(target: Target, { proxyFor }: ChannelEnvironment): Endpoint[] {
   if (target.scheme === "unix") {
     if (target.path === "" || target.path === "/") throw unusable(target, "it names no socket");
     return [{ addresses: [{ kind: "unix", path: target.path }] }];
@@ -33,7 +33,8 @@ function endpointsOf(target: Target): Endpoint[] {
     if (parsed === undefined || !isLiteral(parsed.host)) {
       throw unusable(target, `${JSON.stringify(text)} is not an ${target.scheme} address with a port`);
     }
-    return { addresses: [{ kind: "tcp", host: parsed.host, port: parsed.port }] };
+    const { host, port } = parsed;
+    return { addresses: [{ kind: "tcp", host, port, proxy: proxyFor(host) }] };
   });
 }
 

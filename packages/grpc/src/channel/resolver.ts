@@ -6,6 +6,7 @@ import type { RetryPolicy } from "../rpc/retry-policy.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
 import type { SubchannelSource } from "../subchannel/subchannel-pool.ts";
 import type { ChannelOptions } from "./channel-options.ts";
+import type { ProxyChoice } from "./proxy-choice.ts";
 import type { ServiceConfig } from "./service-config.ts";
 import type { Target } from "./target.ts";
 
@@ -48,6 +49,8 @@ export interface ChannelEnvironment {
   readonly serviceConfig?: ServiceConfig | undefined;
   /** The `:authority` of the channel's calls, which is also the name to verify. */
   readonly authority: string;
+  /** What the channel's connections go through. */
+  readonly proxyFor: ProxyChoice;
   /** A balancer of the router has a new picker: calls that wait are tried again. Hand it to `createBalancer` as `onPicker`. */
   readonly pickerChanged: () => void;
 }

@@ -184,7 +184,8 @@ class BootstrapControlPlane implements ControlPlane {
 
 function openChannel(serverUri: string, credentials: ChannelCredentials): Channel {
   try {
-    return new Channel(serverUri, { credentials, maxBackoffMs: 10_000 });
+    // A mesh is reached straight, its control plane (as Joining reaches it) no less than its endpoints.
+    return new Channel(serverUri, { credentials, proxy: false, maxBackoffMs: 10_000 });
   } catch (cause) {
     throw new RpcError("UNAVAILABLE", `the bootstrap's server_uri: ${(cause as Error).message}`, { cause });
   }

@@ -118,6 +118,17 @@ test("a process joins with its token alone and learns who it is", async () => {
   });
 });
 
+test("the environment's proxy is not for the way to the control plane", async () => {
+  const plane = await startPlane();
+  process.env["grpc_proxy"] = "http://127.0.0.1:1";
+  try {
+    await join(plane).node();
+  } finally {
+    delete process.env["grpc_proxy"];
+  }
+  expect(plane.asked).toHaveLength(1);
+});
+
 test("two processes of one machine have different node ids", async () => {
   const plane = await startPlane();
   expect((await join(plane).node()).id).not.toBe((await join(plane).node()).id);

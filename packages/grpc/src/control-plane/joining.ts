@@ -13,6 +13,7 @@ import { parseSpiffeId, type SpiffeId } from "../identity/spiffe.ts";
 import { TlsError } from "../identity/tls-error.ts";
 import { RpcError } from "../rpc/error.ts";
 import { Metadata } from "../rpc/metadata.ts";
+import { hostPortText } from "../subchannel/address.ts";
 import { fetchPinnedRoot } from "./pinned-root.ts";
 import type { JoinSettings } from "./settings.ts";
 
@@ -115,7 +116,9 @@ export class Joining {
       trust: this.#trust(),
       verify: controlPlaneVerification(() => parseSpiffeId(this.identity.current()?.spiffeId ?? "")),
     };
-    return new Channel(channelTarget(this.#settings.server), { credentials: { kind: "tls", tls }, ...backoff });
+    // The control plane takes this process's address from the connection, where a proxy's would stand.
+    const options = { credentials: { kind: "tls", tls }, proxy: false, ...backoff } as const;
+    return new Channel(channelTarget(this.#settings.server), options);
   }
 
   /** The root it joined by stays trusted beside the one that certificates come with, which may be a newer one. */
@@ -163,8 +166,4 @@ function isRefusal(error: unknown): boolean {
 function channelTarget(server: HostPort): string {
   if (/^[\d.]+$/.test(server.host)) return `ipv4:${hostPortText(server)}`;
   return isIPv6(server.host) ? `ipv6:${hostPortText(server)}` : `dns:///${hostPortText(server)}`;
-}
-
-function hostPortText({ host, port }: HostPort): string {
-  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
 }

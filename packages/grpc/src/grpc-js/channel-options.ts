@@ -2,16 +2,12 @@ import type { compressionAlgorithms, ChannelOptions as GrpcJsChannelOptions } fr
 import type { ChannelOptions } from "../channel/channel-options.ts";
 import type { MessageEncoding } from "../rpc/compression.ts";
 
-/** Options that change what calls do and that this channel doesn't have: refused, since ignoring them would be found in production. */
-const unsupported: readonly (keyof GrpcJsChannelOptions)[] = ["grpc.http_connect_target", "grpc.http_connect_creds"];
-
-/** What grpc-js's channel options mean here, but for credentials; throws for those that aren't supported. Others that grpc-js ignores are ignored. `weft.busy_poll: 0` never waits awake. */
+/**
+ * What grpc-js's channel options mean here, but for credentials and `grpc.http_connect_target`, which changes the target
+ * (`throughHttpConnect`). Others that grpc-js ignores are
+ * ignored. `weft.busy_poll: 0` never waits awake.
+ */
 export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
-  for (const name of unsupported) {
-    if (options[name] !== undefined) {
-      throw new TypeError(`the channel option "${name}" is not supported by @weft/grpc`);
-    }
-  }
   const agents = [options["grpc.primary_user_agent"], options["grpc.secondary_user_agent"]].filter((part) => part);
   const retries = options["grpc.enable_retries"];
   return defined({
@@ -29,6 +25,8 @@ export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
     initialBackoffMs: options["grpc.initial_reconnect_backoff_ms"],
     maxBackoffMs: options["grpc.max_reconnect_backoff_ms"],
     busyPoll: options["weft.busy_poll"] === 0 ? false : undefined,
+    proxy: options["grpc.enable_http_proxy"] === 0 ? (false as const) : undefined,
+    proxyCredentials: options["grpc.http_connect_creds"],
   });
 }
 

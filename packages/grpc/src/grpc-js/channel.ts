@@ -16,6 +16,7 @@ import { SubchannelPool } from "../subchannel/subchannel-pool.ts";
 import { credentialParts } from "./channel-credentials.ts";
 import { channelOptions } from "./channel-options.ts";
 import { type ParentServerCall, SurfaceClientCall } from "./client-call.ts";
+import { throughHttpConnect } from "./http-connect.ts";
 
 type ChannelRef = ReturnType<ChannelInterface["getChannelzRef"]>;
 type GrpcJsCall = ReturnType<ChannelInterface["createCall"]>;
@@ -41,10 +42,11 @@ export class Channel implements ChannelInterface {
 
   constructor(target: string, credentials: ChannelCredentials, options: ChannelOptions = {}) {
     if (typeof target !== "string") throw new TypeError("Channel target must be a string");
-    const settings = channelOptions(options);
+    const dialled = throughHttpConnect(target, options);
+    const settings = { ...channelOptions(options), ...dialled.ours };
     const pool = options["grpc.use_local_subchannel_pool"] === 1 ? new SubchannelPool() : undefined;
-    const { channel, call } = credentialParts(credentials, options);
-    this.#channel = new OurChannel(target, { ...settings, credentials: channel }, pool);
+    const { channel, call } = credentialParts(credentials, dialled.grpcJs);
+    this.#channel = new OurChannel(dialled.target, { ...settings, credentials: channel }, pool);
     this.#callCredentials = call;
     this.#userAgent = userAgent(settings.userAgent);
   }

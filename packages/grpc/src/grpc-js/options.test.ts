@@ -60,6 +60,8 @@ test("channel options of grpc-js mean what they say", () => {
       "grpc.primary_user_agent": "app/1",
       "grpc.default_authority": "other",
       "weft.busy_poll": 0,
+      "grpc.enable_http_proxy": 0,
+      "grpc.http_connect_creds": "ada:secret",
     }),
   ).toEqual({
     compression: "gzip",
@@ -74,6 +76,8 @@ test("channel options of grpc-js mean what they say", () => {
     userAgent: "app/1",
     authority: "other",
     busyPoll: false,
+    proxy: false,
+    proxyCredentials: "ada:secret",
   });
 });
 
@@ -122,7 +126,6 @@ test("what grpc-js means by unlimited is unlimited", () => {
 });
 
 test.each([
-  [() => channelOptions({ "grpc.http_connect_target": "a:1" }), '"grpc.http_connect_target" is not supported'],
   [() => serverOptions({ "grpc.server_call_metric_recording": 1 }), "is not supported"],
   [() => channelOptions({ "grpc.default_compression_algorithm": 7 as never }), "one of 0, 1 and 2"],
 ])("an option that can't be honoured is refused by name (%#)", (read, message) => {

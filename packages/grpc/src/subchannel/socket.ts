@@ -4,8 +4,9 @@ import { SocketReader } from "../http2/socket-reader.ts";
 import { certificateSpiffeId } from "../identity/peer-verification.ts";
 import { connectTls } from "../identity/tls-client.ts";
 import { discard, type TlsPeer } from "../identity/tls-connection.ts";
-import { type Address, addressText } from "./address.ts";
+import { type Address, addressText, hostPortText, proxyOf } from "./address.ts";
 import type { ConnectOptions } from "./connect-options.ts";
+import { openTunnel } from "./tunnel.ts";
 
 /** A socket that HTTP/2 can begin on. */
 export interface OpenSocket {
@@ -28,9 +29,11 @@ export async function openSocket(
   signal: AbortSignal,
 ): Promise<OpenSocket> {
   const { credentials } = options;
-  // TLS takes the socket's bytes from below.
-  const reader = credentials.kind === "insecure" ? new SocketReader() : undefined;
+  const proxy = proxyOf(address);
+  // TLS takes the socket's bytes from below, and a proxy's answer comes before the peer's.
+  const reader = credentials.kind === "insecure" && proxy === undefined ? new SocketReader() : undefined;
   const socket = await openPlainSocket(address, reader, signal);
+  if (proxy !== undefined) await openTunnel(socket, proxy, addressText(address), signal);
   if (credentials.kind === "insecure") return { socket, tlsPeer: undefined, reader };
   const host = options.serverName ?? (address.kind === "tcp" ? address.host : "localhost");
   if (credentials.kind === "tls") {
@@ -59,11 +62,14 @@ function peerOf(socket: TLSSocket): TlsPeer | undefined {
   return { certificate, spiffeId: "problem" in id ? undefined : id, notAfter: certificate.validToDate };
 }
 
-/** Why there is no connection, as it stands in a call's error: always with the address. */
+/** Why there is no connection, as it stands in a call's error: always with the address, and the proxy on the way to it. */
 export function connectFailureText(address: Address, error: unknown): string {
   const peer = addressText(address);
+  const proxy = proxyOf(address);
+  const through = proxy === undefined ? "" : `proxy ${hostPortText(proxy)}`;
   const text = errorText(error);
-  return text.includes(peer) ? text : `connection to ${peer} failed: ${text}`;
+  if (text.includes(peer) && text.includes(through)) return text;
+  return `connection to ${peer}${through === "" ? "" : ` through ${through}`} failed: ${text}`;
 }
 
 function errorText(error: unknown): string {
@@ -75,10 +81,7 @@ function errorText(error: unknown): string {
 function openPlainSocket(address: Address, reader: SocketReader | undefined, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const reading = reader === undefined ? {} : { onread: reader.onread };
-    const socket =
-      address.kind === "unix"
-        ? connect({ path: address.path, ...reading })
-        : connect({ host: address.host, port: address.port, noDelay: true, ...reading });
+    const socket = connect({ ...firstHop(address), ...reading });
     socket.unref();
     const failed = (error: Error) => settle(() => reject(error));
     const aborted = () => {
@@ -96,4 +99,11 @@ function openPlainSocket(address: Address, reader: SocketReader | undefined, sig
     signal.addEventListener("abort", aborted, { once: true });
     if (signal.aborted) aborted();
   });
+}
+
+/** What a socket connects to on the way to `address`. */
+function firstHop(address: Address) {
+  if (address.kind === "unix") return { path: address.path };
+  const { host, port } = address.proxy ?? address;
+  return { host, port, noDelay: true };
 }

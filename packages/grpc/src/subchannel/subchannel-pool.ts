@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../clock.ts";
 import type { PlainChannelCredentials } from "../identity/credentials.ts";
-import { type Address, addressText } from "./address.ts";
+import { type Address, addressText, proxyOf } from "./address.ts";
 import type { ConnectOptions } from "./connect-options.ts";
 import { Subchannel, type SubchannelEnvironment } from "./subchannel.ts";
 
@@ -22,8 +22,8 @@ export interface SubchannelSource {
 }
 
 /**
- * The subchannels of a process, shared between channels that reach one address the same way: same address, and equal
- * settings with the same credentials object.
+ * The subchannels of a process, shared between channels that reach one address the same way: same address by the same
+ * proxy, and equal settings with the same credentials object.
  */
 export class SubchannelPool implements SubchannelSource {
   readonly #environment: SubchannelEnvironment;
@@ -52,7 +52,8 @@ export class SubchannelPool implements SubchannelSource {
 
   /** The subchannel for `address`, made if there is none. Give it back with `release`, once per `acquire`. */
   acquire(address: Address, options: ConnectOptions): Subchannel {
-    const key = `${addressText(address)} ${this.#settingsKey(options)}`;
+    const { host, port, authorization } = proxyOf(address) ?? {};
+    const key = `${addressText(address)} ${this.#settingsKey(options)} ${JSON.stringify([host, port, authorization])}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
       entry = { subchannel: new Subchannel(address, options, this.#environment), key, users: 0 };

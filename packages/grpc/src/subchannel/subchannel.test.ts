@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { insecure } from "../identity/credentials.ts";
 import type { Address } from "./address.ts";
 import type { ConnectOptions } from "./connect-options.ts";
+import { parseHttpProxy } from "./http-proxy.ts";
 import { Subchannel } from "./subchannel.ts";
 import { SubchannelPool } from "./subchannel-pool.ts";
 import { closedPort } from "./testing/closed-port.ts";
@@ -124,4 +125,16 @@ test("the pool never shares a connection between different credentials", () => {
   expect(pool.acquire(tcp(1), { credentials: mine })).toBe(first);
   expect(pool.acquire(tcp(1), { credentials: connector() })).not.toBe(first);
   expect(pool.acquire(tcp(1), plaintext)).not.toBe(first);
+});
+
+test("the pool never shares a connection between different proxies, or different users of one", () => {
+  const pool = new SubchannelPool({ clock: new ManualClock() });
+  const through = (url: string) => {
+    return pool.acquire({ kind: "tcp", host: "a.example", port: 1, proxy: parseHttpProxy(url) }, plaintext);
+  };
+  const first = through("http://ada:a@proxy:1");
+  expect(through("http://ada:a@proxy:1")).toBe(first);
+  expect(through("http://bob:b@proxy:1")).not.toBe(first);
+  expect(through("http://ada:a@proxy:2")).not.toBe(first);
+  expect(pool.acquire({ kind: "tcp", host: "a.example", port: 1 }, plaintext)).not.toBe(first);
 });
