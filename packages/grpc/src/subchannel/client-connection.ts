@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
 import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts";
 import type { Http2Error } from "../http2/error.ts";
+import { windowLimits } from "../http2/options.ts";
 import type { StreamHandler } from "../http2/stream.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import { ConnectionCounts } from "../rpc/call-counts.ts";
@@ -43,6 +44,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     isSecure: boolean,
     owner: ConnectionOwner,
     keepalive: KeepaliveOptions | undefined,
+    windowBytes: number | undefined,
     clock: Clock,
   ) {
     this.#socket = socket;
@@ -51,7 +53,10 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     this.peer = peer;
     this.isSecure = isSecure;
     this.tlsPeer = tlsPeer;
-    this.connection = new Http2Connection(socket, "client", this, { reader });
+    this.connection = new Http2Connection(socket, "client", this, {
+      reader,
+      ...(windowBytes === undefined ? {} : { limits: windowLimits(windowBytes) }),
+    });
     const activity = () => socket.bytesRead;
     this.#keepalive = keepalive === undefined ? undefined : new Keepalive(this.connection, activity, keepalive, clock);
     socket.unref();

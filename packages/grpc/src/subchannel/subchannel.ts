@@ -154,10 +154,11 @@ export class Subchannel implements ConnectionOwner, AttemptOwner {
   // As the owner of an attempt.
 
   onSocket(opened: OpenSocket): ClientConnection {
-    const { credentials, keepalive } = this.#options;
+    const { credentials, keepalive, windowBytes } = this.#options;
     const pings = keepalive && { ...keepalive, timeMs: this.#keepaliveTimeMs ?? keepalive.timeMs };
     const isSecure = credentials.kind !== "insecure";
-    const connection = new ClientConnection(opened, this.peer, isSecure, this, pings, this.#environment.clock);
+    const { clock } = this.#environment;
+    const connection = new ClientConnection(opened, this.peer, isSecure, this, pings, windowBytes, clock);
     this.#connections.add(connection);
     return connection;
   }
