@@ -7,7 +7,7 @@ import { Listener } from "../server/listener.ts";
 import { promiseMethods } from "../server/promise-method.ts";
 import { listenerSettings, reportHandlerError, type ServerOptions } from "../server/server.ts";
 import { forgetServer, type ListeningServer, trackServer } from "../server/server-registry.ts";
-import { credentialsInterceptors, serverCredentials } from "./server-credentials.ts";
+import { credentialsInterceptors, followCertificates, serverCredentials } from "./server-credentials.ts";
 import { type HandlerFunction, type HandlerType, type RegisteredHandler, SurfaceMethod } from "./server-method.ts";
 import { serverOptions } from "./server-options.ts";
 
@@ -27,6 +27,8 @@ interface Binding {
   readonly opened: Promise<Listener>;
   /** Once `opened` resolved: what is asked of a bound address is done in the same turn. */
   listener: Listener | undefined;
+  /** Stops following the credentials' certificates: there are no more handshakes. */
+  readonly unfollow: () => void;
 }
 
 /**
@@ -128,6 +130,7 @@ export class Server extends grpc.Server {
     const binding = this.#take(port, "unbind");
     if (binding === undefined) return;
     binding.opening.abort();
+    binding.unfollow();
     binding.listener?.unbind();
   }
 
@@ -177,7 +180,8 @@ export class Server extends grpc.Server {
       void listener.close(0);
       throw opening.signal.reason;
     });
-    const binding: Binding = { credentials, opening, opened, listener: undefined };
+    const unfollow = followCertificates(credentials);
+    const binding: Binding = { credentials, opening, opened, listener: undefined, unfollow };
     this.#opening.add(opening);
     if (address.kind !== "tcp" || address.port !== 0) this.#bindings.set(keyOf(address), binding);
     opened.then(
@@ -190,6 +194,7 @@ export class Server extends grpc.Server {
       },
       () => {
         this.#opening.delete(opening);
+        unfollow();
         if (this.#bindings.get(keyOf(address)) === binding) this.#bindings.delete(keyOf(address));
       },
     );
@@ -207,6 +212,7 @@ export class Server extends grpc.Server {
   async #close(graceMs: number): Promise<void> {
     this.#isShutDown = true;
     for (const opening of this.#opening) opening.abort();
+    for (const binding of this.#bindings.values()) binding.unfollow();
     await Promise.all([...this.#listeners].map((listener) => listener.close(graceMs)));
     forgetServer(this.#observed);
   }
