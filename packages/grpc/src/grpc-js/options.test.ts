@@ -119,7 +119,6 @@ test("what grpc-js means by unlimited is unlimited", () => {
 
 test.each([
   [() => channelOptions({ "grpc.http_connect_target": "a:1" }), '"grpc.http_connect_target" is not supported'],
-  [() => serverOptions({ "grpc.server_call_metric_recording": 1 }), "is not supported"],
   [() => channelOptions({ "grpc.default_compression_algorithm": 7 as never }), "one of 0, 1 and 2"],
 ])("an option that can't be honoured is refused by name (%#)", (read, message) => {
   expect(read).toThrow(message);

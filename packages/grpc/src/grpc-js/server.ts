@@ -7,6 +7,7 @@ import { Listener } from "../server/listener.ts";
 import { promiseMethods } from "../server/promise-method.ts";
 import { listenerSettings, reportHandlerError, type ServerOptions } from "../server/server.ts";
 import { forgetServer, type ListeningServer, trackServer } from "../server/server-registry.ts";
+import { loadMetrics } from "./call-metrics.ts";
 import { credentialsInterceptors, followCertificates, serverCredentials } from "./server-credentials.ts";
 import { type HandlerFunction, type HandlerType, type RegisteredHandler, SurfaceMethod } from "./server-method.ts";
 import { serverOptions } from "./server-options.ts";
@@ -17,6 +18,7 @@ const unboundedGraceMs = 2 ** 31 - 1;
 /** The methods as they run behind one set of interceptors. */
 interface MethodTable {
   readonly interceptors: readonly grpc.ServerInterceptor[];
+  readonly reportsMetrics: boolean;
   readonly methods: Map<string, ServerMethod>;
 }
 
@@ -48,6 +50,7 @@ export class Server extends grpc.Server {
   readonly #listeners = new Set<Listener>();
   readonly #opening = new Set<AbortController>();
   readonly #observed: ListeningServer = { listeners: this.#listeners };
+  readonly #reportsMetrics: boolean;
   #isShutDown = false;
   #isStarted = false;
 
@@ -56,6 +59,7 @@ export class Server extends grpc.Server {
     super({ "grpc.enable_channelz": 0 });
     this.#options = serverOptions(options);
     this.#interceptors = options.interceptors ?? [];
+    this.#reportsMetrics = Boolean(options["grpc.server_call_metric_recording"]);
   }
 
   /** The full names of the services added so far, of both kinds. */
@@ -174,7 +178,9 @@ export class Server extends grpc.Server {
     const options = { ...this.#options, credentials: serverCredentials(credentials) };
     const opening = new AbortController();
     const settings = listenerSettings(options, methods, this.services);
-    const opened = Listener.open(address, settings, opening.signal).then((listener) => {
+    // Methods answer with reports from their first call on.
+    const open = () => Listener.open(address, settings, opening.signal);
+    const opened = (this.#reportsMetrics ? loadMetrics().then(open) : open()).then((listener) => {
       // Called off in this very turn.
       if (!opening.signal.aborted) return listener;
       void listener.close(0);
@@ -219,7 +225,11 @@ export class Server extends grpc.Server {
 
   #table(credentialsOwn: readonly grpc.ServerInterceptor[]): MethodTable {
     const interceptors = [...credentialsOwn, ...this.#interceptors];
-    const table: MethodTable = { interceptors, methods: new Map(this.#promiseMethods) };
+    const table: MethodTable = {
+      interceptors,
+      reportsMetrics: this.#reportsMetrics,
+      methods: new Map(this.#promiseMethods),
+    };
     for (const registered of this.#registered.values()) addMethod(table, registered);
     this.#tables.push(table);
     return table;
@@ -232,8 +242,8 @@ type HandlerOf<RequestType, ResponseType> =
   | grpc.handleServerStreamingCall<RequestType, ResponseType>
   | grpc.handleBidiStreamingCall<RequestType, ResponseType>;
 
-function addMethod({ methods, interceptors }: MethodTable, registered: RegisteredHandler): void {
-  methods.set(registered.path, new SurfaceMethod(registered, interceptors));
+function addMethod({ methods, interceptors, reportsMetrics }: MethodTable, registered: RegisteredHandler): void {
+  methods.set(registered.path, new SurfaceMethod(registered, interceptors, reportsMetrics));
 }
 
 /** What grpc-js's `bindAsync` takes, with or without a scheme. */
