@@ -12,6 +12,12 @@ export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
       throw new TypeError(`the channel option "${name}" is not supported by @weft/grpc`);
     }
   }
+  if (options["grpc.service_config_disable_resolution"] === 0) {
+    throw new TypeError(
+      'the channel option "grpc.service_config_disable_resolution" can only be 1 with @weft/grpc: ' +
+        'service configs are not looked up in DNS, pass one as "grpc.service_config"',
+    );
+  }
   const agents = [options["grpc.primary_user_agent"], options["grpc.secondary_user_agent"]].filter((part) => part);
   const retries = options["grpc.enable_retries"];
   return defined({
@@ -21,6 +27,7 @@ export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
     compression: compression(options["grpc.default_compression_algorithm"]),
     serviceConfig: options["grpc.service_config"],
     retries: retries === undefined ? undefined : retries !== 0,
+    maxAttempts: options["grpc-node.retry_max_attempts_limit"],
     callRetryBufferBytes: options["grpc.per_rpc_retry_buffer_size"],
     retryBufferBytes: options["grpc.retry_buffer_size"],
     idleTimeoutMs: options["grpc.client_idle_timeout_ms"],
@@ -28,6 +35,9 @@ export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
     userAgent: agents.length === 0 ? undefined : agents.join(" "),
     initialBackoffMs: options["grpc.initial_reconnect_backoff_ms"],
     maxBackoffMs: options["grpc.max_reconnect_backoff_ms"],
+    windowBytes: options["grpc-node.flow_control_window"],
+    minLookupIntervalMs: options["grpc.dns_min_time_between_resolutions_ms"],
+    isListed: options["grpc.enable_channelz"] === 0 ? false : undefined,
   });
 }
 

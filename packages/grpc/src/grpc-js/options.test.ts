@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { connect, type IncomingHttpHeaders } from "node:http2";
 import * as grpc from "@grpc/grpc-js";
 import { expect, test } from "vitest";
+import { startHttp2Server } from "../channel/testing/http2-server.ts";
 import * as weft from "../grpc-js.ts";
 import { createTestAuthority } from "../identity/testing/certificates.ts";
 import { messagePrefix } from "../rpc/message-framing.ts";
@@ -59,6 +60,11 @@ test("channel options of grpc-js mean what they say", () => {
       "grpc.keepalive_permit_without_calls": 1,
       "grpc.primary_user_agent": "app/1",
       "grpc.default_authority": "other",
+      "grpc-node.retry_max_attempts_limit": 3,
+      "grpc-node.flow_control_window": 100_000,
+      "grpc.dns_min_time_between_resolutions_ms": 4000,
+      "grpc.service_config_disable_resolution": 1,
+      "grpc.enable_channelz": 0,
     }),
   ).toEqual({
     compression: "gzip",
@@ -72,6 +78,10 @@ test("channel options of grpc-js mean what they say", () => {
     keepalive: { timeMs: 20_000, timeoutMs: 5000, withoutCalls: true },
     userAgent: "app/1",
     authority: "other",
+    maxAttempts: 3,
+    windowBytes: 100_000,
+    minLookupIntervalMs: 4000,
+    isListed: false,
   });
 });
 
@@ -201,6 +211,18 @@ test("a request above the send limit isn't sent", async () => {
   await using pair = await startGrpcJsServer(new grpc.Server());
   await using client = weftClient(pair.address, { "grpc.max_send_message_length": 10 });
   expect((await client.unary(large)).status.code).toBe(status.RESOURCE_EXHAUSTED);
+});
+
+test("the flow control window is what the server is told, for streams and for the connection", async () => {
+  const windows: unknown[] = [];
+  await using server = await startHttp2Server((stream) => {
+    const { remoteSettings, state } = stream.session!;
+    windows.push(remoteSettings.initialWindowSize, state.remoteWindowSize);
+    stream.respond({ ":status": 200, "content-type": "application/grpc", "grpc-status": "0" }, { endStream: true });
+  });
+  await using client = weftClient(`127.0.0.1:${server.port}`, { "grpc-node.flow_control_window": 100_000 });
+  await client.unary(Buffer.of());
+  expect(windows).toEqual([100_000, 100_000]);
 });
 
 test("both sides know who is at the other end", async () => {

@@ -6,7 +6,8 @@ import { type ListenAddress, parseListenAddress } from "../server/listen-address
 import { Listener } from "../server/listener.ts";
 import { promiseMethods } from "../server/promise-method.ts";
 import { listenerSettings, reportHandlerError, type ServerOptions } from "../server/server.ts";
-import { forgetServer, type ListeningServer, trackServer } from "../server/server-registry.ts";
+import { forgetServer, type ListeningServer, serverName, trackServer } from "../server/server-registry.ts";
+import { idOf } from "../services/channelz-ids.ts";
 import { loadMetrics } from "./call-metrics.ts";
 import { credentialsInterceptors, followCertificates, serverCredentials } from "./server-credentials.ts";
 import { type HandlerFunction, type HandlerType, type RegisteredHandler, SurfaceMethod } from "./server-method.ts";
@@ -33,6 +34,8 @@ interface Binding {
   readonly unfollow: () => void;
 }
 
+type ServerRef = ReturnType<grpc.Server["getChannelzRef"]>;
+
 /**
  * grpc-js's Server on this package's transport: handlers, interceptors and credentials unchanged.
  *
@@ -50,6 +53,7 @@ export class Server extends grpc.Server {
   readonly #listeners = new Set<Listener>();
   readonly #opening = new Set<AbortController>();
   readonly #observed: ListeningServer = { listeners: this.#listeners };
+  readonly #isListed: boolean;
   readonly #reportsMetrics: boolean;
   #isShutDown = false;
   #isStarted = false;
@@ -59,6 +63,7 @@ export class Server extends grpc.Server {
     super({ "grpc.enable_channelz": 0 });
     this.#options = serverOptions(options);
     this.#interceptors = options.interceptors ?? [];
+    this.#isListed = options["grpc.enable_channelz"] !== 0;
     this.#reportsMetrics = Boolean(options["grpc.server_call_metric_recording"]);
   }
 
@@ -152,10 +157,27 @@ export class Server extends grpc.Server {
     void this.#close(0);
   }
 
+  /** What channelz lists it by once it listens, unless `grpc.enable_channelz` is 0. */
+  override getChannelzRef(): ServerRef {
+    // The enum of kinds is not exported by grpc-js.
+    return {
+      kind: "server" as ServerRef["kind"],
+      id: Number(idOf(this.#observed)),
+      name: serverName(this.#observed),
+    };
+  }
+
   override createConnectionInjector(_credentials: grpc.ServerCredentials): grpc.ConnectionInjector {
     throw new Error(
       "createConnectionInjector is not supported by @weft/grpc: give the server an address or a unix socket",
     );
+  }
+
+  /** Of subclasses: the parent's would serve without the methods that are here. */
+  protected override experimentalCreateConnectionInjectorWithChannelzRef(
+    credentials: grpc.ServerCredentials,
+  ): grpc.ConnectionInjector {
+    return this.createConnectionInjector(credentials);
   }
 
   async #bind(port: string, address: ListenAddress, credentials: grpc.ServerCredentials): Promise<number> {
@@ -195,7 +217,7 @@ export class Server extends grpc.Server {
         this.#opening.delete(opening);
         binding.listener = listener;
         this.#listeners.add(listener);
-        trackServer(this.#observed);
+        if (this.#isListed) trackServer(this.#observed);
         if (address.kind === "tcp") this.#bindings.set(keyOf({ ...address, port: listener.port }), binding);
       },
       () => {
