@@ -73,6 +73,16 @@ test("the entry of applications holds nothing of xDS, the control plane, registr
     expect(folders).not.toContain(late);
 });
 
+test("the entry of grpc-js adds one file, and nothing that tells of channels or load before it is asked", () => {
+  const own = loadedWith("grpc-js.js");
+  expect(own).toContain("grpc-js/channel.ts");
+  for (const late of ["services/channelz-service.ts", "grpc-js/channelz-answers.ts", "grpc-js/load-report.ts"])
+    expect(own).not.toContain(late);
+  const { imports = [] } = chunks.find(({ fileName }) => fileName === "grpc-js.js") ?? {};
+  const files = imports.filter((name) => chunks.some(({ fileName }) => fileName === name));
+  expect(files.sort()).toEqual([expect.stringMatching(/^rolldown-runtime-/), expect.stringMatching(/^transport-/)]);
+});
+
 test("the code of the entry of applications is ASCII: V8 reads it at one byte a character", () => {
   for (const { code, fileName } of chunks) {
     if (fileName === "index.js" || fileName.startsWith("transport-")) expect(code).toMatch(/^[\0-\x7f]*$/);

@@ -42,8 +42,11 @@ export async function bundle(folder = join(packageFolder, "dist", "bundle")): Pr
       entryFileNames: "[name].js",
       chunkFileNames: "[name]-[hash].js",
       comments: false,
-      // What a plain client or server needs is one file, whichever entry it comes by.
-      codeSplitting: { groups: [{ name: "transport", test: /[\\/]src[\\/]index\.ts$/ }] },
+      // What a plain client or server needs is one file, whichever entry it comes by. The numbers that channelz and the
+      // surface of grpc-js share would be a file of their own.
+      codeSplitting: {
+        groups: [{ name: "transport", test: /[\\/]src[\\/](?:index|services[\\/]channelz-ids)\.ts$/ }],
+      },
     });
   } finally {
     await bundler.close();

@@ -55,6 +55,8 @@ test("what carries calls is ours", () => {
     "Channel",
     "Client",
     "Server",
+    "addAdminServicesToServer",
+    "getChannelzHandlers",
     "loadPackageDefinition",
     "makeClientConstructor",
     "makeGenericClientConstructor",

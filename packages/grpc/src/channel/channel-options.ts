@@ -29,6 +29,8 @@ export interface ChannelOptions {
   readonly callRetryBufferBytes?: number;
   /** The same for all calls of the channel together. Default 16 MiB. */
   readonly retryBufferBytes?: number;
+  /** Attempts of one call in all, the first included, whatever more its policy says. Default 5. */
+  readonly maxAttempts?: number;
   /** Pings that notice a dead peer. Default: none. */
   readonly keepalive?: KeepaliveOptions;
   /** Put before this package's own in `user-agent`. */
@@ -60,4 +62,10 @@ export interface ChannelOptions {
   readonly initialBackoffMs?: number;
   /** Default 120 s. */
   readonly maxBackoffMs?: number;
+  /** How far a response may run ahead of its reader at first; grows with bandwidth and delay. Default 256 KiB, 1 MiB a connection. */
+  readonly windowBytes?: number;
+  /** Between two lookups of a `dns:` name, however often its connections fail. Default 30 s. */
+  readonly minLookupIntervalMs?: number;
+  /** Whether channelz tells of the channel. Default true. */
+  readonly isListed?: boolean;
 }

@@ -99,7 +99,7 @@ export class Channel implements HedgingOwner, AsyncDisposable {
       () => this.#open.length > 0,
       () => this.#rest(),
     );
-    this.#forget = trackChannel(this);
+    this.#forget = options.isListed === false ? () => undefined : trackChannel(this);
   }
 
   /** What its calls run on at present. Other channels may use them too. */

@@ -4,12 +4,13 @@ import type { RpcError } from "../rpc/error.ts";
 import { type HttpProxy, parseHttpProxy } from "../subchannel/http-proxy.ts";
 import { SubchannelPool } from "../subchannel/subchannel-pool.ts";
 import { ManualClock } from "../subchannel/testing/manual-clock.ts";
+import type { ChannelOptions } from "./channel-options.ts";
 import { dnsResolver } from "./dns-resolver.ts";
 import type { CallRouter } from "./resolver.ts";
 import { parseTarget } from "./target.ts";
 
 /** A resolver whose lookups are answered by the test. */
-function resolving(text: string, proxy?: HttpProxy) {
+function resolving(text: string, options: ChannelOptions = {}, proxy?: HttpProxy) {
   const clock = new ManualClock();
   const lookups: {
     readonly host: string;
@@ -44,7 +45,7 @@ function resolving(text: string, proxy?: HttpProxy) {
     {
       pool,
       credentials: insecure,
-      options: { loadBalancing: "round_robin" },
+      options: { loadBalancing: "round_robin", ...options },
       authority: "test",
       proxyFor: () => proxy,
       pickerChanged: () => undefined,
@@ -67,7 +68,7 @@ test("takes an IP literal without a lookup", () => {
 });
 
 test("leaves a name to the proxy that it is reached through", () => {
-  using it = resolving("echo.test:7070", parseHttpProxy("http://proxy.test:3128"));
+  using it = resolving("echo.test:7070", {}, parseHttpProxy("http://proxy.test:3128"));
   it.resolver.resolveNow();
   expect([it.lookups.length, it.routers.length]).toEqual([0, 1]);
 });
@@ -84,12 +85,15 @@ test("says why a lookup failed, and tries again with back-off", async () => {
   }
 });
 
-test("hints lead to one lookup every 30 s at most", async () => {
-  using it = resolving("echo.test:7070");
+test.each([
+  ["30 s", {}, 30_000],
+  ["what the channel says", { minLookupIntervalMs: 1000 }, 1000],
+])("hints lead to one lookup every %s at most", async (_text, options, intervalMs) => {
+  using it = resolving("echo.test:7070", options);
   await it.lookups[0]?.answer(["127.0.0.2"]);
   it.resolver.resolveNow();
   it.resolver.resolveNow();
-  it.clock.advance(29_999);
+  it.clock.advance(intervalMs - 1);
   expect(it.lookups).toHaveLength(1);
   it.clock.advance(1);
   expect(it.lookups).toHaveLength(2);

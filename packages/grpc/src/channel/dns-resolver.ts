@@ -20,7 +20,7 @@ export interface DnsEnvironment {
 
 const defaultPort = 443;
 /** Connections that fail in a row don't become a flood of lookups. */
-const minIntervalMs = 30_000;
+const defaultMinIntervalMs = 30_000;
 
 const machine: DnsEnvironment = {
   lookup: async (host) => (await lateBuiltins.dns.lookup(host, { all: true })).map(({ address }) => address),
@@ -34,7 +34,7 @@ export function dnsResolver(environment: DnsEnvironment = machine): ResolverFact
 }
 
 /**
- * Looks one name up: at once, when a connection ended (at most every 30 s), and with back-off after a failure. A name that
+ * Looks one name up: at once, when a connection ended (not too often), and with back-off after a failure. A name that
  * is reached through a proxy is the proxy's to look up.
  */
 class DnsResolver implements Resolver {
@@ -46,6 +46,7 @@ class DnsResolver implements Resolver {
   readonly #balancer: Balancer;
   readonly #router: SingleRouter;
   readonly #backoff: Backoff;
+  readonly #minIntervalMs: number;
   #lookedUpAt = Number.NEGATIVE_INFINITY;
   #isLookingUp = false;
   #cancelTimer: (() => void) | undefined;
@@ -64,6 +65,7 @@ class DnsResolver implements Resolver {
     this.#listener = listener;
     this.#environment = environment;
     this.#backoff = new Backoff(1000, 120_000, environment.random);
+    this.#minIntervalMs = channel.options.minLookupIntervalMs ?? defaultMinIntervalMs;
     this.#balancer = balancerFor(channel, () => this.resolveNow());
     this.#router = new SingleRouter(this.#balancer);
     if (this.#isLookedUp) this.#lookUp();
@@ -72,7 +74,7 @@ class DnsResolver implements Resolver {
 
   resolveNow(): void {
     if (this.#isLookingUp || this.#cancelTimer !== undefined || !this.#isLookedUp) return;
-    const waitMs = this.#lookedUpAt + minIntervalMs - this.#environment.clock.now();
+    const waitMs = this.#lookedUpAt + this.#minIntervalMs - this.#environment.clock.now();
     if (waitMs <= 0) this.#lookUp();
     else this.#lookUpLater(waitMs);
   }

@@ -5,6 +5,8 @@ import { methodConfigOf, type ServiceConfig } from "./service-config.ts";
 
 const defaultCallRetryBytes = 1024 * 1024;
 const defaultRetryBytes = 16 * 1024 * 1024;
+/** Retries must not multiply an outage (gRFC A6). */
+const defaultMaxAttempts = 5;
 
 /** What the calls of a channel share when they are tried again. */
 export function retryEnvironment(
@@ -16,6 +18,7 @@ export function retryEnvironment(
   return {
     throttle: throttling === undefined ? undefined : new RetryThrottle(throttling.maxTokens, throttling.tokenRatio),
     budget: new ReplayBudget(options.retryBufferBytes ?? defaultRetryBytes),
+    maxAttempts: options.maxAttempts ?? defaultMaxAttempts,
     maxCallBytes: options.callRetryBufferBytes ?? defaultCallRetryBytes,
     random,
   };

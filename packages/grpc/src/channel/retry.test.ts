@@ -29,6 +29,22 @@ test("the last attempt's status is the call's", async () => {
   expect(it.attempts).toHaveLength(2);
 });
 
+test.each([
+  [undefined, 5],
+  [2, 2],
+])("a policy of seven attempts is cut to what the channel allows (%s: %i)", async (maxAttempts, expected) => {
+  const policy = { ...retryPolicy, maxAttempts: 7, initialBackoff: "1s", maxBackoff: "1s" };
+  const options = { serviceConfig: configFor({ retryPolicy: policy }), ...(maxAttempts && { maxAttempts }) };
+  await using it = await attempted([unavailable], options);
+  const failure = rejection(it.client.unary(request));
+  for (let retry = 1; retry < expected; retry++) {
+    await timerOf(it.clock, 1000);
+    it.clock.advance(1000);
+  }
+  expect((await failure).code).toBe("UNAVAILABLE");
+  expect(it.attempts).toHaveLength(expected);
+});
+
 test("a status that the policy doesn't name ends the call", async () => {
   await using it = await attempted([fails(9)], { serviceConfig: configFor({ retryPolicy }) });
   expect((await rejection(it.client.unary(request))).code).toBe("FAILED_PRECONDITION");

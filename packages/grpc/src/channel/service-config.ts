@@ -1,5 +1,5 @@
 import type { BalancerPolicy } from "../balancing/balancer.ts";
-import { type HedgingPolicy, mostAttempts, type RetryPolicy } from "../rpc/retry-policy.ts";
+import type { HedgingPolicy, RetryPolicy } from "../rpc/retry-policy.ts";
 import { durationMs, fieldsOf, integerOf, itemsOf, numberOf, refuse, statusesOf } from "./service-config-fields.ts";
 
 // A service config (gRFC A2, gRPC's service_config.md) as an application writes it, in JSON. Fields that gRPC defines are
@@ -129,7 +129,7 @@ function retryOf(value: unknown, at: string): RetryPolicy {
   const retryableStatuses = statusesOf(fields["retryableStatusCodes"], `${at}.retryableStatusCodes`);
   if (retryableStatuses.size === 0) refuse(`${at}.retryableStatusCodes`, "must name at least one status");
   return {
-    maxAttempts: attemptsOf(fields["maxAttempts"], `${at}.maxAttempts`),
+    maxAttempts: integerOf(fields["maxAttempts"], `${at}.maxAttempts`, 2),
     initialBackoffMs: backoffOf(fields["initialBackoff"], `${at}.initialBackoff`),
     maxBackoffMs: backoffOf(fields["maxBackoff"], `${at}.maxBackoff`),
     backoffMultiplier: numberOf(fields["backoffMultiplier"], `${at}.backoffMultiplier`),
@@ -140,14 +140,10 @@ function retryOf(value: unknown, at: string): RetryPolicy {
 function hedgingOf(value: unknown, at: string): HedgingPolicy {
   const fields = fieldsOf(value, at);
   return {
-    maxAttempts: attemptsOf(fields["maxAttempts"], `${at}.maxAttempts`),
+    maxAttempts: integerOf(fields["maxAttempts"], `${at}.maxAttempts`, 2),
     delayMs: fields["hedgingDelay"] === undefined ? 0 : durationMs(fields["hedgingDelay"], `${at}.hedgingDelay`),
     nonFatalStatuses: statusesOf(fields["nonFatalStatusCodes"] ?? [], `${at}.nonFatalStatusCodes`),
   };
-}
-
-function attemptsOf(value: unknown, at: string): number {
-  return Math.min(integerOf(value, at, 2), mostAttempts);
 }
 
 function backoffOf(value: unknown, at: string): number {

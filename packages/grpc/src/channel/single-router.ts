@@ -54,6 +54,7 @@ export function connectOptionsFor({ credentials, options, authority }: ChannelEn
     ...(options.maxConnectionsPerAddress === undefined ? {} : { maxConnections: options.maxConnectionsPerAddress }),
     ...(options.initialBackoffMs === undefined ? {} : { initialBackoffMs: options.initialBackoffMs }),
     ...(options.maxBackoffMs === undefined ? {} : { maxBackoffMs: options.maxBackoffMs }),
+    ...(options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes }),
   };
 }
 

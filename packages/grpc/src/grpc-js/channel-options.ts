@@ -4,10 +4,15 @@ import type { MessageEncoding } from "../rpc/compression.ts";
 
 /**
  * What grpc-js's channel options mean here, but for credentials and `grpc.http_connect_target`, which changes the target
- * (`throughHttpConnect`). Others that grpc-js ignores are
- * ignored. `weft.busy_poll: 0` never waits awake.
+ * (`throughHttpConnect`). Throws for those that can't hold. Others that grpc-js ignores are ignored. `weft.busy_poll: 0` never waits awake.
  */
 export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
+  if (options["grpc.service_config_disable_resolution"] === 0) {
+    throw new TypeError(
+      'the channel option "grpc.service_config_disable_resolution" can only be 1 with @weft/grpc: ' +
+        'service configs are not looked up in DNS, pass one as "grpc.service_config"',
+    );
+  }
   const agents = [options["grpc.primary_user_agent"], options["grpc.secondary_user_agent"]].filter((part) => part);
   const retries = options["grpc.enable_retries"];
   return defined({
@@ -17,6 +22,7 @@ export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
     compression: compression(options["grpc.default_compression_algorithm"]),
     serviceConfig: options["grpc.service_config"],
     retries: retries === undefined ? undefined : retries !== 0,
+    maxAttempts: options["grpc-node.retry_max_attempts_limit"],
     callRetryBufferBytes: options["grpc.per_rpc_retry_buffer_size"],
     retryBufferBytes: options["grpc.retry_buffer_size"],
     idleTimeoutMs: options["grpc.client_idle_timeout_ms"],
@@ -27,6 +33,9 @@ export function channelOptions(options: GrpcJsChannelOptions): ChannelOptions {
     busyPoll: options["weft.busy_poll"] === 0 ? false : undefined,
     proxy: options["grpc.enable_http_proxy"] === 0 ? (false as const) : undefined,
     proxyCredentials: options["grpc.http_connect_creds"],
+    windowBytes: options["grpc-node.flow_control_window"],
+    minLookupIntervalMs: options["grpc.dns_min_time_between_resolutions_ms"],
+    isListed: options["grpc.enable_channelz"] === 0 ? false : undefined,
   });
 }
 

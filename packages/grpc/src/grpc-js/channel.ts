@@ -11,6 +11,7 @@ import {
 import { Channel as OurChannel } from "../channel/channel.ts";
 import { userAgent } from "../channel/user-agent.ts";
 import { CallHead } from "../rpc/call-head.ts";
+import { idOf } from "../services/channelz-ids.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
 import { SubchannelPool } from "../subchannel/subchannel-pool.ts";
 import { credentialParts } from "./channel-credentials.ts";
@@ -81,9 +82,10 @@ export class Channel implements ChannelInterface {
     );
   }
 
+  /** What channelz lists it by, unless `grpc.enable_channelz` is 0. */
   getChannelzRef(): ChannelRef {
     // The enum of kinds is not exported by grpc-js.
-    return { kind: "channel" as ChannelRef["kind"], id: 0, name: this.getTarget() };
+    return { kind: "channel" as ChannelRef["kind"], id: Number(idOf(this.#channel)), name: this.getTarget() };
   }
 
   createCall(

@@ -254,6 +254,24 @@ test("a moved import gives clients our channel", async () => {
   stub.close();
 });
 
+test("getClientChannel, waitForClientReady and closeClient are about our channel", async () => {
+  await using pair = await start();
+  const client = new weft.Client(pair.address, weft.credentials.createInsecure());
+  const channel = weft.getClientChannel(client);
+  expect(channel).toBeInstanceOf(weft.Channel);
+  const ready = new Promise((resolve) => weft.waitForClientReady(client, Date.now() + 5000, resolve));
+  expect(await ready).toBeUndefined();
+  expect(channel.getConnectivityState(false)).toBe(weft.connectivityState.READY);
+  weft.closeClient(client);
+  expect(channel.getConnectivityState(false)).toBe(weft.connectivityState.SHUTDOWN);
+});
+
+test("a call's host is what the server is asked for", async () => {
+  await using pair = await start({ unary: (call, callback) => callback(null, Buffer.from(call.getHost())) });
+  const { messages } = await pair.client.unary(Buffer.of(), { host: "other.test" });
+  expect(String(messages[0])).toBe("other.test");
+});
+
 function ignore(): void {
   // Never answers.
 }

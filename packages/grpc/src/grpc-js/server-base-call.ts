@@ -1,6 +1,8 @@
 import type { Deadline, Metadata, ServerInterceptingCallInterface } from "@grpc/grpc-js";
+import { Metadata as WireMetadata } from "../rpc/metadata.ts";
 import type { ServerCall } from "../rpc/server-call.ts";
 import { Status } from "../rpc/status.ts";
+import { CallMetrics, metricsTrailer } from "./call-metrics.ts";
 import { grpcJsMetadata, wireMetadata } from "./wire-metadata.ts";
 
 /** Hears of the requests of one call; what grpc-js calls an InterceptingServerListener. */
@@ -22,6 +24,7 @@ export interface MessageFormat {
 export class ServerBaseCall implements ServerInterceptingCallInterface {
   readonly #call: ServerCall;
   readonly #format: MessageFormat;
+  readonly #reportsMetrics: boolean;
   readonly #messages: Buffer[] = [];
   #listener: ServerCallListener | undefined;
   #readsPending = false;
@@ -30,10 +33,13 @@ export class ServerBaseCall implements ServerInterceptingCallInterface {
   #headersSent = false;
   #compressesNext = true;
   #afterWrite: (() => void) | undefined;
+  #metrics: CallMetrics | undefined;
 
-  constructor(call: ServerCall, format: MessageFormat) {
+  /** `reportsMetrics`: what the handler records goes out with the status. */
+  constructor(call: ServerCall, format: MessageFormat, reportsMetrics: boolean) {
     this.#call = call;
     this.#format = format;
+    this.#reportsMetrics = reportsMetrics;
   }
 
   start(listener: ServerCallListener): void {
@@ -76,7 +82,7 @@ export class ServerBaseCall implements ServerInterceptingCallInterface {
     this.#call.sendStatus(
       Number.isInteger(code) && code >= Status.OK && code <= Status.UNAUTHENTICATED ? code : Status.UNKNOWN,
       code === Status.OK ? "" : status.details,
-      metadata === undefined || metadata === null ? undefined : wireMetadata(metadata),
+      this.#trailers(metadata ?? undefined),
     );
     this.#messages.length = 0;
   }
@@ -107,7 +113,9 @@ export class ServerBaseCall implements ServerInterceptingCallInterface {
   }
 
   getMetricsRecorder(): ReturnType<ServerInterceptingCallInterface["getMetricsRecorder"]> {
-    throw new Error("per-request metrics (ORCA) are not supported by this server");
+    this.#metrics ??= new CallMetrics();
+    // It is that class to the caller: what differs is a private field.
+    return this.#metrics as unknown as ReturnType<ServerInterceptingCallInterface["getMetricsRecorder"]>;
   }
 
   // What the method hears of the call.
@@ -132,6 +140,14 @@ export class ServerBaseCall implements ServerInterceptingCallInterface {
     this.#messages.length = 0;
     // Listeners are the application's: what they throw must not reach the connection that carries other calls.
     process.nextTick(() => this.#listener?.onCancel());
+  }
+
+  #trailers(metadata: Metadata | undefined): WireMetadata | undefined {
+    let trailers = metadata === undefined ? undefined : wireMetadata(metadata);
+    if (this.#metrics === undefined || !this.#reportsMetrics) return trailers;
+    trailers ??= new WireMetadata();
+    trailers.set(metricsTrailer, this.#metrics.serialize());
+    return trailers;
   }
 
   #deliver(): void {

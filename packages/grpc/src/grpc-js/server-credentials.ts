@@ -31,6 +31,15 @@ export function plainServerCredentials(credentials: ServerCredentials): PlainSer
   return { kind: "tls", tls: tlsServerSettings(credentials) };
 }
 
+/** Makes `credentials` of a certificate provider load and renew, until the function returned is called. */
+export function followCertificates(credentials: ServerCredentials): () => void {
+  const followed = credentials instanceof XdsServerCredentials ? credentials.fallback : credentials;
+  // Handshakes ask for what is current. A provider has something while somebody watches.
+  const watcher = () => undefined;
+  followed._addWatcher(watcher);
+  return () => followed._removeWatcher(watcher);
+}
+
 /** The interceptors that credentials may carry. */
 export function credentialsInterceptors(credentials: ServerCredentials): readonly ServerInterceptor[] {
   return credentials._getInterceptors();
@@ -38,14 +47,16 @@ export function credentialsInterceptors(credentials: ServerCredentials): readonl
 
 function tlsServerSettings(credentials: ServerCredentials): TlsServerSettings {
   const identity = contextIdentity(credentials);
-  const { requestCert, rejectUnauthorized } = credentials._getConstructorOptions() ?? {};
-  if (requestCert !== true) return { identity, clients: { kind: "anonymous" } };
+  const { requestCert, rejectUnauthorized, ciphers } = credentials._getConstructorOptions() ?? {};
+  // GRPC_SSL_CIPHER_SUITES
+  const own = ciphers === undefined ? { identity } : { identity, ciphers };
+  if (requestCert !== true) return { ...own, clients: { kind: "anonymous" } };
   const require = rejectUnauthorized !== false;
   // grpc-js asks for a chain to its roots and nothing more.
   // Without roots of its own grpc-js leaves clients to those that Node ships.
   const hasRoots = pems(credentials._getSecureContextOptions()?.ca).length > 0;
   const trust = hasRoots || credentials._getSecureContextOptions() === null ? identity : "system";
-  return { identity, clients: { kind: "certificate", require, trust, verify: { kind: "chain" } } };
+  return { ...own, clients: { kind: "certificate", require, trust, verify: { kind: "chain" } } };
 }
 
 /** Reads the credentials' current material at each handshake; parses it once per swap. */

@@ -39,12 +39,14 @@ export class SurfaceMethod implements ServerMethod {
   readonly takesAtOnce = false;
   readonly #registered: RegisteredHandler;
   readonly #interceptors: readonly ServerInterceptor[];
+  readonly #reportsMetrics: boolean;
   readonly #definition: ServerMethodDefinition<unknown, unknown>;
 
   /** `interceptors`: the last is the outermost, as in grpc-js. */
-  constructor(registered: RegisteredHandler, interceptors: readonly ServerInterceptor[]) {
+  constructor(registered: RegisteredHandler, interceptors: readonly ServerInterceptor[], reportsMetrics: boolean) {
     this.#registered = registered;
     this.#interceptors = interceptors;
+    this.#reportsMetrics = reportsMetrics;
     const { path, type, serialize, deserialize } = registered;
     this.#definition = {
       path,
@@ -56,7 +58,7 @@ export class SurfaceMethod implements ServerMethod {
   }
 
   onStart(call: ServerCall): void {
-    const base = new ServerBaseCall(call, this.#registered);
+    const base = new ServerBaseCall(call, this.#registered, this.#reportsMetrics);
     call.state = base;
     let outermost: ServerInterceptingCallInterface = base;
     for (const intercept of this.#interceptors) outermost = intercept(this.#definition, outermost);

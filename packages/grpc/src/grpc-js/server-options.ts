@@ -1,5 +1,5 @@
 import type { ServerOptions as GrpcJsServerOptions } from "@grpc/grpc-js";
-import type { Http2Limits } from "../http2/options.ts";
+import { type Http2Limits, windowLimits } from "../http2/options.ts";
 import type { ServerOptions } from "../server/server.ts";
 import { compression, defined, messageLimit } from "./channel-options.ts";
 
@@ -14,9 +14,8 @@ const unlimitedMs = 2 ** 31 - 1;
  * `weft.port_name` is what the port is called where a mesh registers it, and `weft.busy_poll: 0` never waits awake.
  */
 export function serverOptions(options: GrpcJsServerOptions): ServerOptions {
-  const recording: unknown = options["grpc.server_call_metric_recording"];
-  if (recording !== undefined && recording !== 0) {
-    throw new TypeError('the server option "grpc.server_call_metric_recording" is not supported by @weft/grpc');
+  if (options["grpc-node.tls_enable_trace"] === 1) {
+    throw new TypeError('the server option "grpc-node.tls_enable_trace" is not supported by @weft/grpc');
   }
   const permit = options["grpc.keepalive_permit_without_calls"];
   return defined({
@@ -41,8 +40,7 @@ function limits(options: GrpcJsServerOptions): Partial<Http2Limits> {
   const window = number(options["grpc-node.flow_control_window"]);
   return defined({
     maxConcurrentStreams: options["grpc.max_concurrent_streams"],
-    initialStreamWindowBytes: window,
-    initialConnectionWindowBytes: window,
+    ...(window === undefined ? {} : windowLimits(window)),
   });
 }
 

@@ -6,8 +6,10 @@ import { type ListenAddress, parseListenAddress } from "../server/listen-address
 import { Listener } from "../server/listener.ts";
 import { promiseMethods } from "../server/promise-method.ts";
 import { listenerSettings, reportHandlerError, type ServerOptions } from "../server/server.ts";
-import { forgetServer, type ListeningServer, trackServer } from "../server/server-registry.ts";
-import { credentialsInterceptors, serverCredentials } from "./server-credentials.ts";
+import { forgetServer, type ListeningServer, serverName, trackServer } from "../server/server-registry.ts";
+import { idOf } from "../services/channelz-ids.ts";
+import { loadMetrics } from "./call-metrics.ts";
+import { credentialsInterceptors, followCertificates, serverCredentials } from "./server-credentials.ts";
 import { type HandlerFunction, type HandlerType, type RegisteredHandler, SurfaceMethod } from "./server-method.ts";
 import { serverOptions } from "./server-options.ts";
 
@@ -17,6 +19,7 @@ const unboundedGraceMs = 2 ** 31 - 1;
 /** The methods as they run behind one set of interceptors. */
 interface MethodTable {
   readonly interceptors: readonly grpc.ServerInterceptor[];
+  readonly reportsMetrics: boolean;
   readonly methods: Map<string, ServerMethod>;
 }
 
@@ -27,7 +30,11 @@ interface Binding {
   readonly opened: Promise<Listener>;
   /** Once `opened` resolved: what is asked of a bound address is done in the same turn. */
   listener: Listener | undefined;
+  /** Stops following the credentials' certificates: there are no more handshakes. */
+  readonly unfollow: () => void;
 }
+
+type ServerRef = ReturnType<grpc.Server["getChannelzRef"]>;
 
 /**
  * grpc-js's Server on this package's transport: handlers, interceptors and credentials unchanged.
@@ -46,6 +53,8 @@ export class Server extends grpc.Server {
   readonly #listeners = new Set<Listener>();
   readonly #opening = new Set<AbortController>();
   readonly #observed: ListeningServer = { listeners: this.#listeners };
+  readonly #isListed: boolean;
+  readonly #reportsMetrics: boolean;
   #isShutDown = false;
   #isStarted = false;
 
@@ -54,6 +63,8 @@ export class Server extends grpc.Server {
     super({ "grpc.enable_channelz": 0 });
     this.#options = serverOptions(options);
     this.#interceptors = options.interceptors ?? [];
+    this.#isListed = options["grpc.enable_channelz"] !== 0;
+    this.#reportsMetrics = Boolean(options["grpc.server_call_metric_recording"]);
   }
 
   /** The full names of the services added so far, of both kinds. */
@@ -128,6 +139,7 @@ export class Server extends grpc.Server {
     const binding = this.#take(port, "unbind");
     if (binding === undefined) return;
     binding.opening.abort();
+    binding.unfollow();
     binding.listener?.unbind();
   }
 
@@ -145,10 +157,27 @@ export class Server extends grpc.Server {
     void this.#close(0);
   }
 
+  /** What channelz lists it by once it listens, unless `grpc.enable_channelz` is 0. */
+  override getChannelzRef(): ServerRef {
+    // The enum of kinds is not exported by grpc-js.
+    return {
+      kind: "server" as ServerRef["kind"],
+      id: Number(idOf(this.#observed)),
+      name: serverName(this.#observed),
+    };
+  }
+
   override createConnectionInjector(_credentials: grpc.ServerCredentials): grpc.ConnectionInjector {
     throw new Error(
       "createConnectionInjector is not supported by @weft/grpc: give the server an address or a unix socket",
     );
+  }
+
+  /** Of subclasses: the parent's would serve without the methods that are here. */
+  protected override experimentalCreateConnectionInjectorWithChannelzRef(
+    credentials: grpc.ServerCredentials,
+  ): grpc.ConnectionInjector {
+    return this.createConnectionInjector(credentials);
   }
 
   async #bind(port: string, address: ListenAddress, credentials: grpc.ServerCredentials): Promise<number> {
@@ -171,13 +200,16 @@ export class Server extends grpc.Server {
     const options = { ...this.#options, credentials: serverCredentials(credentials) };
     const opening = new AbortController();
     const settings = listenerSettings(options, methods, this.services);
-    const opened = Listener.open(address, settings, opening.signal).then((listener) => {
+    // Methods answer with reports from their first call on.
+    const open = () => Listener.open(address, settings, opening.signal);
+    const opened = (this.#reportsMetrics ? loadMetrics().then(open) : open()).then((listener) => {
       // Called off in this very turn.
       if (!opening.signal.aborted) return listener;
       void listener.close(0);
       throw opening.signal.reason;
     });
-    const binding: Binding = { credentials, opening, opened, listener: undefined };
+    const unfollow = followCertificates(credentials);
+    const binding: Binding = { credentials, opening, opened, listener: undefined, unfollow };
     this.#opening.add(opening);
     if (address.kind !== "tcp" || address.port !== 0) this.#bindings.set(keyOf(address), binding);
     opened.then(
@@ -185,11 +217,12 @@ export class Server extends grpc.Server {
         this.#opening.delete(opening);
         binding.listener = listener;
         this.#listeners.add(listener);
-        trackServer(this.#observed);
+        if (this.#isListed) trackServer(this.#observed);
         if (address.kind === "tcp") this.#bindings.set(keyOf({ ...address, port: listener.port }), binding);
       },
       () => {
         this.#opening.delete(opening);
+        unfollow();
         if (this.#bindings.get(keyOf(address)) === binding) this.#bindings.delete(keyOf(address));
       },
     );
@@ -207,13 +240,18 @@ export class Server extends grpc.Server {
   async #close(graceMs: number): Promise<void> {
     this.#isShutDown = true;
     for (const opening of this.#opening) opening.abort();
+    for (const binding of this.#bindings.values()) binding.unfollow();
     await Promise.all([...this.#listeners].map((listener) => listener.close(graceMs)));
     forgetServer(this.#observed);
   }
 
   #table(credentialsOwn: readonly grpc.ServerInterceptor[]): MethodTable {
     const interceptors = [...credentialsOwn, ...this.#interceptors];
-    const table: MethodTable = { interceptors, methods: new Map(this.#promiseMethods) };
+    const table: MethodTable = {
+      interceptors,
+      reportsMetrics: this.#reportsMetrics,
+      methods: new Map(this.#promiseMethods),
+    };
     for (const registered of this.#registered.values()) addMethod(table, registered);
     this.#tables.push(table);
     return table;
@@ -226,8 +264,8 @@ type HandlerOf<RequestType, ResponseType> =
   | grpc.handleServerStreamingCall<RequestType, ResponseType>
   | grpc.handleBidiStreamingCall<RequestType, ResponseType>;
 
-function addMethod({ methods, interceptors }: MethodTable, registered: RegisteredHandler): void {
-  methods.set(registered.path, new SurfaceMethod(registered, interceptors));
+function addMethod({ methods, interceptors, reportsMetrics }: MethodTable, registered: RegisteredHandler): void {
+  methods.set(registered.path, new SurfaceMethod(registered, interceptors, reportsMetrics));
 }
 
 /** What grpc-js's `bindAsync` takes, with or without a scheme. */

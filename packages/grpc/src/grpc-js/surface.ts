@@ -1,6 +1,7 @@
 /** All of grpc-js, its transport replaced: what stands below wins over the star. */
 export * from "@grpc/grpc-js";
 export { Channel, channelFactory } from "./channel.ts";
+export { addAdminServicesToServer, getChannelzHandlers } from "./channelz.ts";
 export {
   Client,
   loadPackageDefinition,

@@ -97,6 +97,11 @@ export const defaultLimits: Http2Limits = {
   closeTimeoutMs: 1000,
 };
 
+/** Receive windows that start at `bytes`, on the connection and on each of its streams. */
+export function windowLimits(bytes: number): Partial<Http2Limits> {
+  return { initialStreamWindowBytes: bytes, initialConnectionWindowBytes: bytes };
+}
+
 /** How a connection behaves; everything has a default. */
 export interface Http2Options {
   readonly limits?: Partial<Http2Limits>;

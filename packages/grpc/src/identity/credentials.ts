@@ -19,6 +19,8 @@ export interface TlsClientSettings {
 /** How a server speaks TLS. The same object for as long as it is in force: contexts are cached by it. */
 export interface TlsServerSettings {
   readonly identity: IdentitySource;
+  /** As OpenSSL writes them. Default: those with forward secrecy that HTTP/2 allows. */
+  readonly ciphers?: string;
   readonly clients:
     | { readonly kind: "anonymous" }
     /** `require: false` lets a client without a certificate in, as nobody; a certificate that is shown must verify either way. */

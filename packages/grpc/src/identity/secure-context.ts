@@ -48,6 +48,7 @@ export function acceptorOptions(settings: TlsServerSettings): TlsOptions {
   const roots = clients.kind === "anonymous" ? undefined : rootsOf(clients.trust);
   return current(servers, settings, material, roots, (options) => ({
     ...options,
+    ciphers: settings.ciphers ?? ciphers,
     ALPNProtocols: ["h2"],
     requestCert: clients.kind === "certificate",
     // The chain is judged after the handshake, where the reason is at hand: Node would close without telling it.

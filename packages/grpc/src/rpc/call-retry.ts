@@ -1,5 +1,5 @@
 import type { HeaderList } from "../http2/headers.ts";
-import { mostAttempts, pushbackOf, type RetryEnvironment, type RetryPolicy } from "./retry-policy.ts";
+import { pushbackOf, type RetryEnvironment, type RetryPolicy } from "./retry-policy.ts";
 import { Status } from "./status.ts";
 
 /** The retries of one call: how many there were, and when the next may come. Only for calls that have a policy. */
@@ -15,7 +15,7 @@ export class CallRetry {
   constructor(policy: RetryPolicy, environment: RetryEnvironment) {
     this.#policy = policy;
     this.#environment = environment;
-    this.#maxAttempts = Math.min(policy.maxAttempts, mostAttempts);
+    this.#maxAttempts = Math.min(policy.maxAttempts, environment.maxAttempts);
     this.#nextBackoffMs = policy.initialBackoffMs;
   }
 

@@ -4,7 +4,7 @@ import type { CallHead } from "./call-head.ts";
 import type { CallListener } from "./call-listener.ts";
 import { type CallOwner, ClientCall } from "./client-call.ts";
 import { deadlines } from "./deadline-wheel.ts";
-import { type HedgingPolicy, mostAttempts, pushbackOf, type RetryEnvironment } from "./retry-policy.ts";
+import { type HedgingPolicy, pushbackOf, type RetryEnvironment } from "./retry-policy.ts";
 import type { StartOptions } from "./start-options.ts";
 import { Status } from "./status.ts";
 
@@ -56,7 +56,7 @@ export class HedgedCall extends ClientCall {
     const { hedging, retries } = head.settings;
     this.#policy = hedging!;
     this.#environment = retries!;
-    this.#maxAttempts = Math.min(hedging!.maxAttempts, mostAttempts);
+    this.#maxAttempts = Math.min(hedging!.maxAttempts, retries!.maxAttempts);
     this.#owner = owner;
     this.#attemptOwner = {
       restart: (call) => owner.restart(call),

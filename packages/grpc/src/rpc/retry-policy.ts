@@ -3,7 +3,7 @@ import { headerValue } from "./response.ts";
 
 /** When and how a call that failed is tried again (gRFC A6). */
 export interface RetryPolicy {
-  /** Attempts in all, the first included: at least 2; more than 5 are as 5. */
+  /** Attempts in all, the first included: at least 2. The channel may allow fewer. */
   readonly maxAttempts: number;
   readonly initialBackoffMs: number;
   readonly maxBackoffMs: number;
@@ -14,16 +14,13 @@ export interface RetryPolicy {
 
 /** How a call is sent several times without waiting for the first to fail (gRFC A6). */
 export interface HedgingPolicy {
-  /** Attempts in all: at least 2; more than 5 are as 5. */
+  /** Attempts in all: at least 2. The channel may allow fewer. */
   readonly maxAttempts: number;
   /** Between one attempt and the next. */
   readonly delayMs: number;
   /** Statuses, as numbers, that don't end the call while other attempts run or are left. */
   readonly nonFatalStatuses: ReadonlySet<number>;
 }
-
-/** More attempts than this are not made, whatever a policy says: retries must not multiply an outage. */
-export const mostAttempts = 5;
 
 /** How long to wait for the next attempt as the server says (`grpc-retry-pushback-ms`): -1, never; undefined, it doesn't say. */
 export function pushbackOf(trailers: HeaderList): number | undefined {
@@ -89,6 +86,8 @@ export class ReplayBudget {
 export interface RetryEnvironment {
   readonly throttle: RetryThrottle | undefined;
   readonly budget: ReplayBudget;
+  /** More attempts than this are not made, whatever a policy says. */
+  readonly maxAttempts: number;
   /** What one call may keep for further attempts. */
   readonly maxCallBytes: number;
   /** Uniform in [0, 1). */

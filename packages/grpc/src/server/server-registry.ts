@@ -22,3 +22,15 @@ export function forgetServer(server: ListeningServer): void {
 export function liveServers(): ListeningServer[] {
   return [...servers];
 }
+
+/** Those of `server`'s listeners that accept. */
+export function listeningOnes({ listeners }: ListeningServer): Listener[] {
+  return [...listeners].filter(({ isListening }) => isListening);
+}
+
+/** What `server` is called: where it listens. */
+export function serverName(server: ListeningServer): string {
+  return listeningOnes(server)
+    .map(({ address }) => address)
+    .join(", ");
+}

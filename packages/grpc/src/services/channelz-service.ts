@@ -14,7 +14,7 @@ import { CallCounts } from "../rpc/call-counts.ts";
 import { RpcError } from "../rpc/error.ts";
 import type { ServiceHandlers } from "../server/handlers.ts";
 import type { ServerConnection } from "../server/server-connection.ts";
-import { type ListeningServer, liveServers } from "../server/server-registry.ts";
+import { type ListeningServer, listeningOnes, liveServers, serverName } from "../server/server-registry.ts";
 import type { ConnectivityState } from "../subchannel/connectivity-state.ts";
 import type { Subchannel } from "../subchannel/subchannel.ts";
 import { idOf, pageOf, withId } from "./channelz-ids.ts";
@@ -38,6 +38,7 @@ export const channelzService: {
       const { page, end } = pageOf(liveServers(), startServerId, pageSize(maxResults));
       return { server: page.map(describeServer), end };
     },
+    getServer: ({ serverId }) => ({ server: describeServer(found("server", serverId, liveServers())) }),
     getServerSockets({ serverId, startSocketId, maxResults }) {
       const server = found("server", serverId, liveServers());
       const { page, end } = pageOf(connectionsOf(server), startSocketId, pageSize(maxResults));
@@ -103,12 +104,10 @@ function describeCalls(counts: CallCounts, state: ConnectivityState, target: str
 function describeServer(server: ListeningServer): ServerMessage {
   const counts = new CallCounts();
   for (const listener of server.listeners) counts.add(listener.countCalls());
-  const listenSocket = [...server.listeners].filter(({ isListening }) => isListening).map(socketRef);
-  const name = listenSocket.map((socket) => socket.name).join(", ");
   return message(ServerMessage, {
-    ref: { serverId: idOf(server), name },
+    ref: { serverId: idOf(server), name: serverName(server) },
     data: message(ServerData, describeCounts(counts)),
-    listenSocket,
+    listenSocket: listeningOnes(server).map(socketRef),
   });
 }
 

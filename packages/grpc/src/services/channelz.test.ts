@@ -135,6 +135,8 @@ test("a server tells where it listens, and its calls by how they ended", async (
   const server = await running.serverEntity();
   expect(server.data).toMatchObject({ callsStarted: 2n, callsSucceeded: 1n, callsFailed: 1n });
   expect(server.data?.lastCallStartedTimestamp).toBeInstanceOf(Date);
+  const { serverId } = server.ref!;
+  expect((await running.channelz.getServer({ serverId })).server).toEqual(server);
   const { socket } = await running.channelz.getSocket({ socketId: server.listenSocket[0]!.socketId });
   const port = Number(running.address.split(":")[1]);
   expect(socket?.local).toEqual({ address: { $case: "tcpipAddress", value: { ipAddress: localhost, port } } });

@@ -23,6 +23,7 @@ export function createChannelz(): Channelz {
         methods: {
           GetTopChannels: {},
           GetServers: {},
+          GetServer: {},
           GetServerSockets: {},
           GetChannel: {},
           GetSubchannel: {},

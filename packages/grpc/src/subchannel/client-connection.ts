@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
 import { type ConnectionHandler, Http2Connection } from "../http2/connection.ts";
 import type { Http2Error } from "../http2/error.ts";
+import type { Http2Options } from "../http2/options.ts";
 import type { StreamHandler } from "../http2/stream.ts";
 import type { TlsPeer } from "../identity/tls-connection.ts";
 import { ConnectionCounts } from "../rpc/call-counts.ts";
@@ -44,7 +45,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     owner: ConnectionOwner,
     keepalive: KeepaliveOptions | undefined,
     clock: Clock,
-    busyPoll: boolean,
+    http2: Pick<Http2Options, "limits" | "busyPoll">,
   ) {
     this.#socket = socket;
     this.#clock = clock;
@@ -52,7 +53,7 @@ export class ClientConnection implements ConnectionHandler, CallTransport {
     this.peer = peer;
     this.isSecure = isSecure;
     this.tlsPeer = tlsPeer;
-    this.connection = new Http2Connection(socket, "client", this, { reader, ...(busyPoll ? {} : { busyPoll: false }) });
+    this.connection = new Http2Connection(socket, "client", this, { ...http2, reader });
     const activity = () => socket.bytesRead;
     this.#keepalive = keepalive === undefined ? undefined : new Keepalive(this.connection, activity, keepalive, clock);
     socket.unref();

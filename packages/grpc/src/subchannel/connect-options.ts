@@ -15,6 +15,8 @@ export interface ConnectOptions {
   readonly maxBackoffMs?: number;
   /** Connections to the address, while the peer's limit of streams makes calls wait. Default 10. */
   readonly maxConnections?: number;
+  /** How far the peer may run ahead of what is read, on a stream and on the connection, at first. Default as `defaultLimits`. */
+  readonly windowBytes?: number;
   /** The service whose health decides whether a connection takes calls (gRFC A17); empty: the server's as a whole. Default: none. */
   readonly healthCheckService?: string;
   /** Waiting awake for near peers (`BusyPoll`). Default true. */

@@ -74,13 +74,14 @@ export class SubchannelPool implements SubchannelSource {
   }
 
   #settingsKey({ credentials, serverName, keepalive, ...others }: ConnectOptions): string {
-    const { initialBackoffMs, maxBackoffMs, connectTimeoutMs, maxConnections, healthCheckService } = others;
+    const { initialBackoffMs, maxBackoffMs, connectTimeoutMs, maxConnections, windowBytes, healthCheckService } =
+      others;
     return JSON.stringify([
       this.#credentialsId(credentials),
       // The server's name matters to TLS only.
       credentials.kind === "insecure" ? undefined : serverName,
       [keepalive?.timeMs, keepalive?.timeoutMs, keepalive?.withoutCalls],
-      [initialBackoffMs, maxBackoffMs, connectTimeoutMs, maxConnections, healthCheckService],
+      [initialBackoffMs, maxBackoffMs, connectTimeoutMs, maxConnections, windowBytes, healthCheckService],
     ]);
   }
 

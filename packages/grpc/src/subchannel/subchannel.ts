@@ -1,6 +1,7 @@
 // A little over 300 lines: one state machine over all connections to an address.
 import type { Clock } from "../clock.ts";
 import { ErrorCode, type Http2Error } from "../http2/error.ts";
+import { windowLimits } from "../http2/options.ts";
 import { CallCounts } from "../rpc/call-counts.ts";
 import type { ClientCall } from "../rpc/client-call.ts";
 import { RpcError } from "../rpc/error.ts";
@@ -154,11 +155,15 @@ export class Subchannel implements ConnectionOwner, AttemptOwner {
   // As the owner of an attempt.
 
   onSocket(opened: OpenSocket): ClientConnection {
-    const { credentials, keepalive, busyPoll } = this.#options;
+    const { credentials, keepalive, windowBytes, busyPoll } = this.#options;
     const pings = keepalive && { ...keepalive, timeMs: this.#keepaliveTimeMs ?? keepalive.timeMs };
     const isSecure = credentials.kind !== "insecure";
+    const http2 = {
+      ...(windowBytes === undefined ? {} : { limits: windowLimits(windowBytes) }),
+      ...(busyPoll === false ? { busyPoll: false as const } : {}),
+    };
     const { clock } = this.#environment;
-    const connection = new ClientConnection(opened, this.peer, isSecure, this, pings, clock, busyPoll !== false);
+    const connection = new ClientConnection(opened, this.peer, isSecure, this, pings, clock, http2);
     this.#connections.add(connection);
     return connection;
   }
