@@ -137,6 +137,11 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
     return this.#streams.open.size;
   }
 
+  /** What the peer may send on a stream before anything is consumed of it. */
+  get receiveWindowBytes(): number {
+    return this.#streams.receive.streamWindow;
+  }
+
   /** The peer's SETTINGS are here. */
   get isReady(): boolean {
     return this.#settings.isReady;

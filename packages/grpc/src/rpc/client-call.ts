@@ -500,7 +500,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     const decompressor = new Decompressor(encoding, maxReceiveBytes, this);
     if (this.#isPaused) decompressor.pause();
     this.#extra().decompressor = decompressor;
-    this.#reader = new MessageReader(this, maxReceiveBytes, decompressor);
+    this.#reader = new MessageReader(this, maxReceiveBytes, this.#connection!.receiveWindowBytes, decompressor);
   }
 
   #giveWindow(): void {
@@ -562,7 +562,11 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   #read(chunk: Uint8Array, start: number, end: number): void {
-    this.#reader ??= new MessageReader(this, this.head.settings.maxReceiveBytes);
+    this.#reader ??= new MessageReader(
+      this,
+      this.head.settings.maxReceiveBytes,
+      this.#connection!.receiveWindowBytes,
+    );
     this.#reader.push(chunk, start, end);
   }
 

@@ -135,7 +135,7 @@ describe("a MessageReader with a decompressor", () => {
   test("gives compressed and plain messages to the decompressor's sink", () => {
     const { decompressor, messages, flags } = decompressing();
     const unused = { onMessage: () => expect.unreachable(), onUnreadable: () => expect.unreachable() };
-    const reader = new MessageReader(unused, limit, decompressor);
+    const reader = new MessageReader(unused, limit, 1024, decompressor);
     const bytes = gzipSync("hello");
     const frame = Buffer.concat([messagePrefix(bytes.length, true), bytes]);
     const all = Buffer.concat([frame, messagePrefix(2), Buffer.from("hi")]);

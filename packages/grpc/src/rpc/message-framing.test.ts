@@ -14,6 +14,7 @@ function read(pieces: Uint8Array[], maxBytes = 1 << 20) {
   const reader = new MessageReader(
     { onMessage: (message) => messages.push(message), onUnreadable: (error) => errors.push(error) },
     maxBytes,
+    1024,
   );
   const shared = Buffer.alloc(Math.max(8, ...pieces.map((piece) => piece.length + 3)));
   for (const piece of pieces) {

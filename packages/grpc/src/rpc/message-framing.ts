@@ -7,9 +7,6 @@ export const prefixBytes = 5;
 /** The receive limit where none is set: 4 MiB, as in every gRPC. */
 export const defaultMaxReceiveMessageBytes = 4 * 1024 * 1024;
 
-/** What a bare announcement may allocate; the rest follows the bytes that really come. */
-const unprovenBytes = 64 * 1024;
-
 const prefix = Buffer.alloc(prefixBytes);
 
 /** The prefix of a message. Valid until the next call: the connection copies it within `write`. */
@@ -50,12 +47,13 @@ function messageLength(bytes: Uint8Array, at: number): number {
  * Cuts messages out of a stream's bytes, however they are split.
  *
  * Copies each message once, out of the connection's buffer, which is reused: decoders may alias what they get.
- * A message announced longer than the limit is refused at its prefix, before any of it is kept. With a decompressor all
- * messages go through that, to its own sink; without one a compressed message ends the stream with INTERNAL.
+ * A message announced longer than the limit is refused at its prefix, before any of it is kept; what the announcement alone may
+ * allocate is what the peer may send unasked (`windowBytes`), and the rest follows the bytes that come. With a decompressor all messages go through that, to its own sink; without one a compressed message ends the stream with INTERNAL.
  */
 export class MessageReader {
   readonly #sink: MessageSink;
   readonly #maxBytes: number;
+  readonly #windowBytes: number;
   readonly #decompressor: Decompressor | undefined;
   /** The message being filled; undefined between messages. */
   #message: Buffer | undefined;
@@ -67,9 +65,10 @@ export class MessageReader {
   #prefixFilled = 0;
   #stopped = false;
 
-  constructor(sink: MessageSink, maxBytes: number, decompressor?: Decompressor) {
+  constructor(sink: MessageSink, maxBytes: number, windowBytes: number, decompressor?: Decompressor) {
     this.#sink = sink;
     this.#maxBytes = maxBytes;
+    this.#windowBytes = windowBytes;
     this.#decompressor = decompressor;
   }
 
@@ -128,7 +127,7 @@ export class MessageReader {
         ),
       );
     } else {
-      this.#message = Buffer.allocUnsafe(Math.min(length, unprovenBytes));
+      this.#message = Buffer.allocUnsafe(Math.min(length, this.#windowBytes));
       this.#isCompressed = flag === 1;
       this.#length = length;
       this.#filled = 0;

@@ -412,7 +412,7 @@ export class ServerCall
         return;
       }
       if (start === end) return;
-      this.reader = new MessageReader(this, maxReceiveMessageBytes);
+      this.reader = new MessageReader(this, maxReceiveMessageBytes, this.host.connection.receiveWindowBytes);
     }
     this.reader.push(chunk, start, end);
   }
@@ -474,9 +474,9 @@ export class ServerCall
       this.sendStatus(Status.UNIMPLEMENTED, `no decompression for grpc-encoding ${text}`);
       return false;
     }
-    const { maxReceiveMessageBytes } = this.host;
+    const { maxReceiveMessageBytes, connection } = this.host;
     this.decompressor = new Decompressor(encoding, maxReceiveMessageBytes, this);
-    this.reader = new MessageReader(this, maxReceiveMessageBytes, this.decompressor);
+    this.reader = new MessageReader(this, maxReceiveMessageBytes, connection.receiveWindowBytes, this.decompressor);
     return true;
   }
 
