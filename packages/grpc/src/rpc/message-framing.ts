@@ -1,3 +1,5 @@
+// The global `Buffer` is an accessor, which optimised code calls each time.
+import { Buffer } from "node:buffer";
 import type { Decompressor } from "./compression.ts";
 import { RpcError } from "./error.ts";
 

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { HeaderTemplate } from "../http2/headers.ts";
 import { Metadata } from "./metadata.ts";
 
 const name = fc.stringMatching(/^[a-z0-9_.][a-z0-9_.-]{0,12}$/).map((text) => `x-${text}`);
@@ -28,6 +29,42 @@ describe("Metadata", () => {
         expect(plain(Metadata.received(wire(sent)))).toEqual(plain(sent));
       }),
     );
+  });
+
+  test("takes nothing that HTTP/2 doesn't carry", () => {
+    const anything = fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.string({ unit: "grapheme-ascii" }),
+      text,
+      fc.constantFrom(" a", "a\t", "\x7f"),
+    );
+    const names = fc.oneof(
+      anything,
+      name,
+      fc.constantFrom("te", "TE", "connection", ":path", "host", "content-length", "x y", ""),
+    );
+    fc.assert(
+      fc.property(names, fc.oneof(anything, bytes), (key, value) => {
+        const metadata = new Metadata();
+        try {
+          metadata.append(key, value);
+        } catch (error) {
+          expect(error).toBeInstanceOf(TypeError);
+          return;
+        }
+        expect(metadata.isSendable).toBe(true);
+        // Throws on what can't be sent.
+        expect(new HeaderTemplate(wire(metadata)).headers).toHaveLength(2);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("what came from a peer is judged again before it is sent on", () => {
+    const received = Metadata.received([":path", "/", "x-a", "1"]);
+    const merged = new Metadata({ "x-b": "2" });
+    merged.merge(received);
+    expect([received, received.clone(), merged].map((each) => each.isSendable)).toEqual([false, false, false]);
   });
 
   test("has bytes under -bin names and text under others, by type too", () => {

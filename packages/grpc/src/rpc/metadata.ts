@@ -42,6 +42,7 @@ export class Metadata {
   #list: HeaderList;
   /** Whether `#list` is ours to change; otherwise it belongs to the transport and holds its headers too. */
   #owned: boolean;
+  #wasReceived = false;
 
   constructor(init?: MetadataInit) {
     this.#list = none;
@@ -55,7 +56,13 @@ export class Metadata {
   static received(headers: HeaderList): Metadata {
     const metadata = new Metadata();
     metadata.#list = headers;
+    metadata.#wasReceived = true;
     return metadata;
+  }
+
+  /** Whether all of it was judged here when it was added, so that HTTP/2 carries it: nothing of it came from a peer. */
+  get isSendable(): boolean {
+    return !this.#wasReceived;
   }
 
   /** The first value of `name`. A `-bin` value that isn't base64 counts as absent. */
@@ -137,12 +144,14 @@ export class Metadata {
     const copy = new Metadata();
     copy.#list = this.#owned ? [...this.#list] : this.#list;
     copy.#owned = this.#owned;
+    copy.#wasReceived = this.#wasReceived;
     return copy;
   }
 
   /** Adds everything of `other`. */
   merge(other: Metadata): void {
     other.#copyTo(this.#own());
+    if (other.#wasReceived) this.#wasReceived = true;
   }
 
   /** Adds the wire form, `name, value, …`, to `headers`. A received `user-agent` stays behind: each hop sends its own. */
