@@ -41,7 +41,8 @@ function serverOptions(certificates: Certificates | undefined): ServerOptions {
 
 function channelOptions(certificates: Certificates | undefined, connection: number): ChannelOptions {
   // Channels of equal settings share their connections: a wait that never happens makes these different.
-  const own = { initialBackoffMs: 1000 + connection };
+  // An open loop is let queue what it offers.
+  const own = { initialBackoffMs: 1000 + connection, maxQueuedCalls: 200_000 };
   if (certificates === undefined) return own;
   const { root, key, certificate } = certificates;
   const keyPair = { privateKeyPem: key, certificateChainPem: certificate };

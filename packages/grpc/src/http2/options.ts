@@ -69,7 +69,7 @@ export interface Http2Limits {
 
 /** The limits a connection uses unless told otherwise. */
 export const defaultLimits: Http2Limits = {
-  maxConcurrentStreams: 1000,
+  maxConcurrentStreams: 4096,
   maxHeaderListBytes: 64 * 1024,
   maxContinuationFrames: 16,
   headerTableBytes: 4096,
