@@ -8,6 +8,7 @@ import { BytesClient } from "./testing/grpc-js-client.ts";
 // The table of docs/reference/grpc-js.md: what isn't supported, and the error that says so, word for word.
 
 const page = readFileSync(new URL("../../../../docs/reference/grpc-js.md", import.meta.url), "utf8");
+const readme = readFileSync(new URL("../../../../README.md", import.meta.url), "utf8");
 const insecure = grpc.credentials.createInsecure();
 
 /** By the name of the table's row: what an application does. */
@@ -43,6 +44,11 @@ const rows = [...page.matchAll(/^\| (?:`([^`]+)`|([a-z ]+) in ).*\| `([^`]+)` +\
 
 test("the page's table has a row for each of these, and no other", () => {
   expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(refused).sort());
+});
+
+test("the README's table has the same errors", () => {
+  const errors = [...readme.matchAll(/^\| `?[^|]+\| `([^`].*)` +\|$/gm)].map(([, error]) => error);
+  expect(errors).toEqual(rows.map(([, error]) => error));
 });
 
 test.each(rows)("%s is refused as the page says", async (name, message) => {

@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import type { WishedAddress } from "../echo/echo.ts";
 import { outputOption } from "./options.ts";
 import { type OutputFormat, printReady } from "./output.ts";
 import { parsePortList } from "./ports.ts";
@@ -42,15 +43,15 @@ async function runEcho(flags: EchoFlags): Promise<void> {
   const none = flags.grpc.length === 0 && flags.xdsGrpcServer.length === 0;
   const address = (port: number): string =>
     `${flags.bindIp.includes(":") ? `[${flags.bindIp}]` : flags.bindIp}:${port}`;
-  const resolve = async (ports: readonly string[]): Promise<string[]> =>
-    (await parsePortList(ports, flags.bindIp)).map(address);
+  const addresses = (ports: readonly string[]): WishedAddress[] =>
+    parsePortList(ports).map(({ port, orAny }) => ({ address: address(port), orElse: orAny ? address(0) : undefined }));
   const { startEcho } = await import("../echo/echo.ts");
   const { instanceHostname } = await import("../echo/echo-handler.ts");
   const stopped = untilStopped();
   const starting = startEcho({
     instance: { version: flags.version, cluster: flags.cluster, namespace: "", hostname: instanceHostname() },
-    grpc: await resolve(none ? ["17171?"] : flags.grpc),
-    xds: await resolve(none ? ["17070?"] : flags.xdsGrpcServer),
+    grpc: addresses(none ? ["17171?"] : flags.grpc),
+    xds: addresses(none ? ["17070?"] : flags.xdsGrpcServer),
   });
   // It waits for the control plane for as long as that takes; there is nothing to close before.
   const echo = await Promise.race([starting, stopped]);

@@ -5,6 +5,7 @@ import {
   createServer,
   type Health,
   insecure,
+  type ListeningAddress,
   type Server,
   xdsServerCredentials,
 } from "@weft/grpc";
@@ -19,12 +20,18 @@ const reflection = createReflection(async () => {
   return Buffer.from(descriptorSet, "base64");
 });
 
+/** Where to listen, `host:port`; `orElse`: where instead, if that is taken. */
+export interface WishedAddress {
+  readonly address: string;
+  readonly orElse?: string | undefined;
+}
+
 export interface EchoOptions {
   readonly instance: EchoInstance;
-  /** Addresses (`host:port`) served in plaintext, without the mesh: what a tester calls ForwardEcho on. */
-  readonly grpc: readonly string[];
+  /** Addresses served in plaintext, without the mesh: what a tester calls ForwardEcho on. */
+  readonly grpc: readonly WishedAddress[];
   /** Addresses whose listeners come from the control plane and that are registered with it. */
-  readonly xds: readonly string[];
+  readonly xds: readonly WishedAddress[];
 }
 
 export interface Echo {
@@ -42,7 +49,7 @@ export interface Echo {
 export async function startEcho(options: EchoOptions): Promise<Echo> {
   const servers: Server[] = [];
   const health = createHealth();
-  const listenAll = async (addresses: readonly string[], xds: boolean): Promise<number[]> => {
+  const listenAll = async (addresses: readonly WishedAddress[], xds: boolean): Promise<number[]> => {
     const ports: number[] = [];
     for (const address of addresses) {
       const server = xds ? createServer({ xds: true, credentials: xdsServerCredentials(insecure) }) : createServer();
@@ -51,7 +58,7 @@ export async function startEcho(options: EchoOptions): Promise<Echo> {
       addEcho(server, options.instance, own, health);
       // Testers look into the process; who calls through the mesh doesn't.
       if (!xds) createChannelz().addTo(server);
-      own.port = (await server.listen(address)).port;
+      own.port = (await listen(server, address)).port;
       ports.push(own.port);
     }
     return ports;
@@ -65,6 +72,17 @@ export async function startEcho(options: EchoOptions): Promise<Echo> {
   } catch (error) {
     await close(0);
     throw error;
+  }
+}
+
+async function listen(server: Server, { address, orElse }: WishedAddress): Promise<ListeningAddress> {
+  try {
+    return await server.listen(address);
+  } catch (error) {
+    const { cause } = error as Error;
+    const isTaken = cause instanceof Error && "code" in cause && cause.code === "EADDRINUSE";
+    if (orElse === undefined || !isTaken) throw error;
+    return await server.listen(orElse);
   }
 }
 
