@@ -37,7 +37,7 @@ export interface ChannelOptions {
   readonly userAgent?: string;
   /** For targets that don't bring their own (dns, ipv4, ipv6, unix). Default: as the service config says, or `pick_first`. */
   readonly loadBalancing?: BalancerPolicy["kind"];
-  /** Calls that may wait for a connection at once; further ones fail with RESOURCE_EXHAUSTED. Default 10,000. */
+  /** Calls that may wait at once, for a connection, and for a free stream to one address; further ones fail with RESOURCE_EXHAUSTED. Default 10,000. */
   readonly maxQueuedCalls?: number;
   /**
    * The HTTP proxy that connections go through, `http://user:password@host:port`; false: none. It is for every host, and

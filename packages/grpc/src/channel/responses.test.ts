@@ -195,6 +195,26 @@ describe("connections", () => {
     expect(most).toBeLessThanOrEqual(6);
   });
 
+  test("no more calls wait for their turn than the channel's limit", async () => {
+    const held = Promise.withResolvers<ServerHttp2Stream>();
+    let calls = 0;
+    const onCall: OnCall = (stream) => {
+      if (++calls === 1) held.resolve(stream);
+      else answer(stream, frame("ok"));
+    };
+    const options = { maxConnectionsPerAddress: 1, maxQueuedCalls: 2 };
+    await using peer = await served(onCall, { maxConcurrentStreams: 1 }, options);
+    const first = peer.client.unary(request);
+    const stream = await held.promise;
+    const queued = [peer.client.unary(request), peer.client.unary(request)];
+    expect(await rejection(peer.client.unary(request))).toMatchObject({
+      code: "RESOURCE_EXHAUSTED",
+      details: `2 calls wait for a free stream on ${peer.peer} already`,
+    });
+    answer(stream, frame("ok"));
+    expect((await Promise.all([first, ...queued])).map(String)).toEqual(["ok", "ok", "ok"]);
+  });
+
   test("calls that wait for their turn move to the next connection when theirs breaks", async () => {
     let calls = 0;
     const onCall: OnCall = (stream) => {

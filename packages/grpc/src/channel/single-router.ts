@@ -50,6 +50,7 @@ export function connectOptionsFor({ credentials, options, authority }: ChannelEn
     credentials: plain,
     serverName: hostOf(authority),
     ...(options.keepalive === undefined ? {} : { keepalive: options.keepalive }),
+    ...(options.maxQueuedCalls === undefined ? {} : { maxQueuedCalls: options.maxQueuedCalls }),
     ...(options.busyPoll === undefined ? {} : { busyPoll: options.busyPoll }),
     ...(options.maxConnectionsPerAddress === undefined ? {} : { maxConnections: options.maxConnectionsPerAddress }),
     ...(options.initialBackoffMs === undefined ? {} : { initialBackoffMs: options.initialBackoffMs }),

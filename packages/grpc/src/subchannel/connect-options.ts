@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly maxConnections?: number;
   /** How far the peer may run ahead of what is read, on a stream and on the connection, at first. Default as `defaultLimits`. */
   readonly windowBytes?: number;
+  /** Calls that may wait for a free stream; further ones fail with RESOURCE_EXHAUSTED. Default 10,000. */
+  readonly maxQueuedCalls?: number;
   /** The service whose health decides whether a connection takes calls (gRFC A17); empty: the server's as a whole. Default: none. */
   readonly healthCheckService?: string;
   /** Waiting awake for near peers (`BusyPoll`). Default true. */

@@ -28,6 +28,7 @@ export interface SubchannelWatcher {
 }
 
 const defaultMaxConnections = 10;
+const defaultMaxQueuedCalls = 10_000;
 
 /**
  * One address, and the connections to it: one, and more of them while the peer's MAX_CONCURRENT_STREAMS fills those there
@@ -59,7 +60,7 @@ export class Subchannel implements ConnectionOwner, AttemptOwner {
   #cancelBackoff: (() => void) | undefined;
   /** Twice as long as asked for after each complaint of the peer. */
   #keepaliveTimeMs: number | undefined;
-  readonly #waiting = new WaitingCalls();
+  readonly #waiting: WaitingCalls;
   #health: HealthWatch | undefined;
   #onAllClosed: (() => void) | undefined;
 
@@ -69,6 +70,7 @@ export class Subchannel implements ConnectionOwner, AttemptOwner {
     this.#options = options;
     this.#environment = environment;
     this.#maxConnections = options.maxConnections ?? defaultMaxConnections;
+    this.#waiting = new WaitingCalls(options.maxQueuedCalls ?? defaultMaxQueuedCalls);
     this.#keepaliveTimeMs = options.keepalive?.timeMs;
     this.#backoff = new Backoff(options.initialBackoffMs ?? 1000, options.maxBackoffMs ?? 120_000, environment.random);
   }

@@ -1,16 +1,20 @@
 import type { ClientCall } from "../rpc/client-call.ts";
 
-const maxCalls = 10_000;
 /** Calls that left the queue are forgotten so many at a time. */
 const fewestForgotten = 1000;
 
 /** Calls that wait for a free stream at one address, in order. Those that end meanwhile are skipped. */
 export class WaitingCalls {
+  readonly #maxCalls: number;
   #calls: ClientCall[] = [];
   /** The first that waits. */
   #next = 0;
   /** Calls that a full queue has refused since it was last searched for ended ones: not worth the search each time. */
   #refused = 0;
+
+  constructor(maxCalls: number) {
+    this.#maxCalls = maxCalls;
+  }
 
   get isEmpty(): boolean {
     return this.#next === this.#calls.length;
@@ -18,8 +22,8 @@ export class WaitingCalls {
 
   /** False, and the call ended, where too many wait already. */
   add(call: ClientCall, peer: string): boolean {
-    if (this.#calls.length - this.#next >= maxCalls && !this.#makeRoom()) {
-      call.cancel("RESOURCE_EXHAUSTED", `${maxCalls} calls wait for a free stream on ${peer} already`);
+    if (this.#calls.length - this.#next >= this.#maxCalls && !this.#makeRoom()) {
+      call.cancel("RESOURCE_EXHAUSTED", `${this.#maxCalls} calls wait for a free stream on ${peer} already`);
       return false;
     }
     call.hasWaited = true;
@@ -54,6 +58,6 @@ export class WaitingCalls {
   #makeRoom(): boolean {
     if (this.#refused++ % fewestForgotten !== 0) return false;
     this.#calls = this.takeAll();
-    return this.#calls.length < maxCalls;
+    return this.#calls.length < this.#maxCalls;
   }
 }
