@@ -42,7 +42,7 @@ function serverOptions(certificates: Certificates | undefined): ServerOptions {
 function channelOptions(certificates: Certificates | undefined, connection: number): ChannelOptions {
   // Channels of equal settings share their connections: a wait that never happens makes these different.
   // An open loop is let queue what it offers.
-  const own = { initialBackoffMs: 1000 + connection, maxQueuedCalls: 200_000 };
+  const own = { initialBackoffMs: 1000 + connection, maxQueuedCalls: 200_000, maxConnectionsPerAddress: 1 };
   if (certificates === undefined) return own;
   const { root, key, certificate } = certificates;
   const keyPair = { privateKeyPem: key, certificateChainPem: certificate };
