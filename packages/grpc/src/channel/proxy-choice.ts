@@ -16,7 +16,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const proxyVariables = ["grpc_proxy", "https_proxy", "http_proxy"];
 const exceptionVariables = ["no_grpc_proxy", "no_proxy"];
 /** `unix:` is this machine, and calls within a mesh go straight from process to process. */
-const proxiedSchemes = new Set(["dns", "ipv4", "ipv6"]);
+export const proxiedSchemes: ReadonlySet<string> = new Set(["dns", "ipv4", "ipv6"]);
 
 /**
  * The proxies of a channel to `target`: those of its `options` or, where these say nothing, of the environment as it is now.

@@ -2,6 +2,7 @@ import type { ChannelOptions as GrpcJsChannelOptions } from "@grpc/grpc-js";
 import { authorityOf } from "../channel/authority.ts";
 import type { ChannelOptions } from "../channel/channel-options.ts";
 import { parseHostPort } from "../channel/host-port.ts";
+import { proxiedSchemes } from "../channel/proxy-choice.ts";
 import { parseTarget } from "../channel/target.ts";
 import { hostPortText } from "../subchannel/address.ts";
 
@@ -12,8 +13,6 @@ export interface Dialled {
   readonly ours: ChannelOptions;
 }
 
-/** Those that a proxy can be asked for, and that it can have itself. */
-const schemes = new Set(["dns", "ipv4", "ipv6"]);
 const defaultPort = 443;
 
 /**
@@ -40,11 +39,11 @@ export function throughHttpConnect(target: string, options: GrpcJsChannelOptions
 
 function oneHost(text: string, what: string): string {
   const { scheme, authority, path } = targetOf(text);
-  const address = schemes.has(scheme) && authority === "" ? parseHostPort(path, defaultPort) : undefined;
+  const address = proxiedSchemes.has(scheme) && authority === "" ? parseHostPort(path, defaultPort) : undefined;
   if (address === undefined) throw new TypeError(`${what} is no host:port: ${JSON.stringify(text)}`);
   return hostPortText(address);
 }
 
 function targetOf(text: string) {
-  return parseTarget(text, (scheme) => schemes.has(scheme) || scheme === "unix" || scheme === "xds");
+  return parseTarget(text, (scheme) => proxiedSchemes.has(scheme) || scheme === "unix" || scheme === "xds");
 }

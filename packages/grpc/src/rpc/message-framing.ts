@@ -49,8 +49,9 @@ function messageLength(bytes: Uint8Array, at: number): number {
  * Cuts messages out of a stream's bytes, however they are split.
  *
  * Copies each message once, out of the connection's buffer, which is reused: decoders may alias what they get.
- * A message announced longer than the limit is refused at its prefix, before any of it is kept; what the announcement alone may
- * allocate is what the peer may send unasked (`windowBytes`), and the rest follows the bytes that come. With a decompressor all messages go through that, to its own sink; without one a compressed message ends the stream with INTERNAL.
+ * A message announced longer than the limit is refused at its prefix, before any of it is kept. What an announcement alone may
+ * allocate is what the peer may send unasked (`windowBytes`); the rest follows the bytes that come. With a decompressor all
+ * messages go through that, to its own sink; without one a compressed message ends the stream with INTERNAL.
  */
 export class MessageReader {
   readonly #sink: MessageSink;
