@@ -30,7 +30,7 @@ export { staticIdentity, staticRoots } from "./identity/static-source.ts";
 export { TlsError } from "./identity/tls-error.ts";
 export * from "./index.ts";
 export { type RegisteredListener, RegistrySession } from "./registration/registry-session.ts";
-export { hostPort, parseListenAddress } from "./server/listen-address.ts";
+export { parseListenAddress } from "./server/listen-address.ts";
 export {
   type BoundAddress,
   fixedListeningPolicy,

@@ -4,9 +4,9 @@ import type { ControlPlane } from "../control-plane/control-plane.ts";
 import { processControlPlane } from "../control-plane/process-control-plane.ts";
 import type { PlainServerCredentials } from "../identity/credentials.ts";
 import { RpcError } from "../rpc/error.ts";
-import { hostPort } from "../server/listen-address.ts";
 import type { BoundAddress, ListeningMode, ListeningPolicy } from "../server/listening-policy.ts";
 import type { XdsListening } from "../server/xds-listening.ts";
+import { hostPortText } from "../subchannel/address.ts";
 import { ListenerPolicy, serverListenerName } from "../xds/listener-policy.ts";
 import { type XdsPlane, xdsPlaneOf } from "../xds/xds-plane.ts";
 import { type RegisteredListener, RegistrySession } from "./registry-session.ts";
@@ -72,7 +72,7 @@ export async function openMeshListener(
   }
   signal?.throwIfAborted();
   const host = isIP(bound.host) === 0 ? (await lookup(bound.host)).address : bound.host;
-  const address = hostPort(host, bound.port);
+  const address = hostPortText({ host, port: bound.port });
   const registered = session?.add({
     portName: bound.portName,
     port: bound.port,

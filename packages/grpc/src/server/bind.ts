@@ -2,7 +2,8 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, isIP, type Server as NetServer, type Socket } from "node:net";
 import { lateBuiltins } from "../late-builtins.ts";
 import { RpcError } from "../rpc/error.ts";
-import { hostPort, type ListenAddress, removeStaleSocket } from "./listen-address.ts";
+import { hostPortText } from "../subchannel/address.ts";
+import { type ListenAddress, removeStaleSocket } from "./listen-address.ts";
 
 /** Takes an accepted socket; may be called before `bind` resolves. */
 export type AcceptSocket = (socket: Socket) => void;
@@ -28,7 +29,7 @@ export async function bind(address: ListenAddress, accept: AcceptSocket): Promis
       }
     }
   } catch (cause) {
-    const where = address.kind === "tcp" ? hostPort(address.host, address.port) : `unix:${address.path}`;
+    const where = address.kind === "tcp" ? hostPortText(address) : `unix:${address.path}`;
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new RpcError("UNAVAILABLE", `cannot listen on ${where}: ${why}`, { cause });
   }

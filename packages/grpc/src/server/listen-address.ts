@@ -23,11 +23,6 @@ export function parseListenAddress(text: string): ListenAddress {
   throw new RpcError("INVALID_ARGUMENT", `cannot listen on "${text}": expected host:port, [v6]:port or unix:/path`);
 }
 
-/** `host:port`, with brackets around a v6 address. */
-export function hostPort(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 /**
  * Removes the socket file that a process which is gone left at `path`. One that somebody still listens on, or that isn't
  * a socket at all, stays: listening will say that the address is in use.

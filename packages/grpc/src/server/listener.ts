@@ -5,9 +5,10 @@ import { TlsError } from "../identity/tls-error.ts";
 import { acceptTls } from "../identity/tls-server.ts";
 import { CallCounts } from "../rpc/call-counts.ts";
 import type { CallPeer } from "../rpc/server-call.ts";
+import { hostPortText } from "../subchannel/address.ts";
 import { bind } from "./bind.ts";
 import { type AcceptedUnder, modeAllows } from "./conformity.ts";
-import { hostPort, type ListenAddress } from "./listen-address.ts";
+import type { ListenAddress } from "./listen-address.ts";
 import type { ListeningMode, ListeningPolicy, ListeningPolicyFactory } from "./listening-policy.ts";
 import { type ConnectionSettings, ServerConnection } from "./server-connection.ts";
 import { watchTrust } from "./trust-watch.ts";
@@ -66,7 +67,8 @@ export class Listener {
     this.servers = servers;
     this.settings = settings;
     this.port = address.kind === "tcp" ? (servers[0]!.address() as AddressInfo).port : 0;
-    this.address = address.kind === "tcp" ? hostPort(address.host, this.port) : `unix:${address.path}`;
+    this.address =
+      address.kind === "tcp" ? hostPortText({ host: address.host, port: this.port }) : `unix:${address.path}`;
   }
 
   /**
@@ -262,5 +264,5 @@ function peerOf(socket: Socket, isSecure: boolean, proven: TlsPeer | undefined):
 }
 
 function socketAddress(host: string | undefined, port: number | undefined): string {
-  return host === undefined ? "unix:" : hostPort(host, port ?? 0);
+  return host === undefined ? "unix:" : hostPortText({ host, port: port ?? 0 });
 }
