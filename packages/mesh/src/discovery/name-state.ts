@@ -7,6 +7,8 @@ export interface NameState {
   sent: Resource | undefined;
   /** What it accepted last; on a new stream, what it is known to have accepted before. */
   acked: Resource | undefined;
+  /** What an earlier stream sent that ended before the client answered: it may run this, or have refused it. */
+  presumed: Resource | undefined;
   /** The content hash that it refused. */
   rejected: string | undefined;
   /** It asked and was not answered yet. */
@@ -23,17 +25,30 @@ export function contentFor(
   current: Resource | undefined,
   outlivesRemoval: boolean,
 ): Resource | undefined {
-  if (current === undefined) return outlivesRemoval ? (state.sent ?? state.acked) : undefined;
+  if (current === undefined) return outlivesRemoval ? (state.sent ?? lastGood(state)) : undefined;
   if (current.hash !== state.rejected) {
     state.rejected = undefined;
     return current;
   }
   // Whoever asks (again) gets an answer, even one that it refused before: silence would leave it waiting for ever.
-  return state.acked ?? (state.isOwed ? current : undefined);
+  return lastGood(state) ?? (state.isOwed ? current : undefined);
+}
+
+/** Notes that the client accepted `resource`, or, undefined, that the name is gone. */
+export function accept(state: NameState, resource: Resource | undefined): void {
+  state.acked = resource;
+  state.presumed = undefined;
 }
 
 /** Notes that the client refused `resource`; it goes on with what it had accepted before. */
 export function refuse(state: NameState, resource: Resource): void {
   state.rejected = resource.hash;
+  if (state.presumed?.hash === resource.hash) state.presumed = undefined;
+  // Not `presumed`: whether the client has that, nobody knows, and what it is thought to have is not sent again.
   state.sent = state.acked;
+}
+
+/** The best of what the client may run now, as far as its answers tell. */
+export function lastGood(state: NameState): Resource | undefined {
+  return state.acked ?? state.presumed;
 }

@@ -229,7 +229,9 @@ describe("what the source drops", () => {
 
   test("stays answered to a client that comes back", () => {
     const kept = textResource(cds, "a", "1");
-    const it = trace({ remembered: (type, name) => (type === cds && name === "a" ? kept : undefined) });
+    const it = trace({
+      remembered: (type, name) => (type === cds && name === "a" ? { resource: kept, isAccepted: true } : undefined),
+    });
     expect(it.ask(cds, "a")).toEqual(["CDS 1: a=1"]);
   });
 
@@ -283,6 +285,24 @@ describe("a NACK", () => {
     it.ask(lds, "a", "odd");
     it.nack(lds, "odd: unsupported");
     expect(it.change([lds, "a", "2"])).toEqual(["LDS 2: a=2"]);
+  });
+
+  test("of bytes that an earlier stream sent and that were never answered is about them, not about what is new", () => {
+    const unanswered = { resource: textResource(cds, "odd", "bad"), isAccepted: false };
+    const it = trace({ remembered: (_type, name) => (name === "odd" ? unanswered : undefined) });
+    it.source.update([cds, "good", "1"], [cds, "odd", "bad"]);
+    expect(it.ask(cds, "good", "odd")).toEqual(["CDS 1: good=1 odd=bad"]);
+    it.nack(cds, "odd: unsupported");
+    expect(it.change([cds, "odd", "2"])).toEqual(["CDS 2: good=1 odd=2"]);
+  });
+
+  test("leaves nobody sure of bytes that were never answered: they are sent again", () => {
+    const unanswered = { resource: textResource(eds, "a", "1"), isAccepted: false };
+    const it = trace({ remembered: () => unanswered });
+    it.source.update([eds, "a", "bad"]);
+    it.ask(eds, "a");
+    it.nack(eds, "a: no");
+    expect(it.change([eds, "a", "1"])).toEqual(["EDS 2: a=1"]);
   });
 
   test("with another nonce than the newest response's says nothing", () => {

@@ -1,9 +1,10 @@
 import type { DiscoveryRequest } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import { RequestBudget } from "../authn/request-budget.ts";
 import type { TypeStatus } from "./client-status.ts";
+import type { Keepsake } from "./keepsakes.ts";
 import type { DiscoveryLimits, Refusal } from "./limits.ts";
 import { resourceKind } from "./resource-kinds.ts";
-import type { Resource, ResourceWatch } from "./resource-source.ts";
+import type { ResourceWatch } from "./resource-source.ts";
 import type { EncodedResponse } from "./response.ts";
 import { TypeSubscription } from "./type-subscription.ts";
 
@@ -15,7 +16,7 @@ export interface StreamStateOptions {
   readonly limits: DiscoveryLimits;
   /** Sets this stream's nonces apart from every other stream's. */
   readonly nonceTag: string;
-  readonly remembered: (typeUrl: string, name: string) => Resource | undefined;
+  readonly remembered: (typeUrl: string, name: string) => Keepsake | undefined;
   readonly nowMs: number;
 }
 
@@ -90,7 +91,7 @@ export class StreamState {
   }
 
   /** Type by type, what to remember of this client when the stream ends: see `TypeSubscription.keepsakes`. */
-  keepsakes(): ReadonlyMap<string, readonly Resource[]> {
+  keepsakes(): ReadonlyMap<string, readonly Keepsake[]> {
     return new Map([...this.#types].map(([typeUrl, type]) => [typeUrl, type.keepsakes()]));
   }
 

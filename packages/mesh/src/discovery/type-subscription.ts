@@ -1,6 +1,7 @@
 import type { Nack, TypeStatus } from "./client-status.ts";
+import type { Keepsake } from "./keepsakes.ts";
 import { attributeNack } from "./nack-attribution.ts";
-import { contentFor, type NameState, refuse } from "./name-state.ts";
+import { accept, contentFor, lastGood, type NameState, refuse } from "./name-state.ts";
 import type { ResourceKind } from "./resource-kinds.ts";
 import type { Resource, ResourceWatch } from "./resource-source.ts";
 import { type EncodedResponse, versionOf } from "./response.ts";
@@ -24,8 +25,8 @@ export interface TypeSubscriptionOptions {
   readonly watch: ResourceWatch;
   readonly acceptsWildcard: boolean;
   readonly maxResponseBytes: number;
-  /** What the same client last accepted on an earlier stream, where that still matters. */
-  readonly remembered: (name: string) => Resource | undefined;
+  /** What the same client had on an earlier stream, where that still matters. */
+  readonly remembered: (name: string) => Keepsake | undefined;
 }
 
 /**
@@ -158,7 +159,7 @@ export class TypeSubscription {
       this.#takeNack(outstanding, error, nowMs);
       return "nacked";
     }
-    for (const { state, resource } of outstanding.carried) state.acked = resource;
+    for (const { state, resource } of outstanding.carried) accept(state, resource);
     this.#ackedVersion = outstanding.version;
     return "acked";
   }
@@ -191,15 +192,15 @@ export class TypeSubscription {
   }
 
   /**
-   * What the client accepted and may not get from the source again once it is back: clusters and routes, should they be
+   * What the client runs and may not get from the source again once it is back: clusters and routes, should they be
    * removed meanwhile, and what stands behind content that it refused.
    */
-  keepsakes(): Resource[] {
-    const kept: Resource[] = [];
+  keepsakes(): Keepsake[] {
+    const kept: Keepsake[] = [];
     for (const state of this.#names.values()) {
-      const accepted = state.acked ?? state.sent;
+      const resource = lastGood(state) ?? state.sent;
       const matters = state.rejected !== undefined || this.#options.kind.outlivesRemoval;
-      if (accepted !== undefined && matters) kept.push(accepted);
+      if (resource !== undefined && matters) kept.push({ resource, isAccepted: state.acked !== undefined });
     }
     return kept;
   }
@@ -222,8 +223,15 @@ export class TypeSubscription {
       hasNew = true;
       const parted = this.#parted.get(name);
       this.#parted.delete(name);
-      const acked = parted?.acked ?? this.#options.remembered(name);
-      const state = { name, sent: undefined, acked, rejected: parted?.rejected, isOwed: true };
+      const kept = parted === undefined ? this.#options.remembered(name) : undefined;
+      const state: NameState = {
+        name,
+        sent: undefined,
+        acked: parted?.acked ?? (kept?.isAccepted === true ? kept.resource : undefined),
+        presumed: parted?.presumed ?? (kept?.isAccepted === false ? kept.resource : undefined),
+        rejected: parted?.rejected,
+        isOwed: true,
+      };
       watch.subscribe(typeUrl, name);
       this.#names.set(name, state);
       this.#dirty.add(state);
@@ -284,7 +292,7 @@ export class TypeSubscription {
     const blamed = new Set(attributeNack(error, suspects));
     for (const { state, resource } of outstanding.carried) {
       if (resource !== undefined && blamed.has(state.name)) refuse(state, resource);
-      else state.acked = resource;
+      else accept(state, resource);
     }
     const { nonce, version } = outstanding;
     this.#nack = { nonce, version, reason: error.slice(0, maxReasonLength), names: [...blamed], atMs: nowMs };

@@ -2,8 +2,8 @@ import { message, shortTypeName, typeUrls } from "@weft/xds-api";
 import { DiscoveryRequest } from "@weft/xds-api/envoy/service/discovery/v3/discovery";
 import { Any } from "@weft/xds-api/google/protobuf/any";
 import { Status } from "@weft/xds-api/google/rpc/status";
+import type { Keepsake } from "../keepsakes.ts";
 import { type DiscoveryLimits, defaultLimits } from "../limits.ts";
-import type { Resource } from "../resource-source.ts";
 import type { EncodedResponse } from "../response.ts";
 import { StreamState } from "../stream-state.ts";
 import { type Change, MemorySource } from "./memory-source.ts";
@@ -16,7 +16,7 @@ export const eds = typeUrls.clusterLoadAssignment;
 export interface TraceOptions {
   readonly acceptsWildcard?: boolean;
   readonly limits?: Partial<DiscoveryLimits>;
-  readonly remembered?: (typeUrl: string, name: string) => Resource | undefined;
+  readonly remembered?: (typeUrl: string, name: string) => Keepsake | undefined;
   readonly source?: MemorySource;
 }
 
