@@ -16,6 +16,7 @@ import { type DeadlineEntry, deadlines } from "./deadline-wheel.ts";
 import type { RpcError } from "./error.ts";
 import { MessageReader, type MessageSink, messagePrefix, wholeMessage } from "./message-framing.ts";
 import type { Metadata } from "./metadata.ts";
+import { requestHeaders } from "./request-headers.ts";
 import { type CallStatus, headerValue, isGrpcResponse, statusOfHttpResponse, statusOfTrailers } from "./response.ts";
 import type { RetryEnvironment, RetryPolicy } from "./retry-policy.ts";
 import type { StartOptions } from "./start-options.ts";
@@ -209,12 +210,15 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   /** Runs the call on `transport`, which can open a stream. */
   start(transport: CallTransport): void {
     const { connection } = transport;
-    const rest: string[] = [];
+    let timeout: string | undefined;
     if (this.deadlineAt !== 0) {
-      rest.push("grpc-timeout", formatTimeout(this.hasWaited ? this.deadlineAt - deadlines.now() : this.#timeoutMs));
+      timeout = formatTimeout(this.hasWaited ? this.deadlineAt - deadlines.now() : this.#timeoutMs);
     }
-    this.metadata?.appendTo(rest);
-    if (this.#extras !== undefined && !this.#addExtras(this.#extras, transport, rest)) return;
+    let rest = requestHeaders(timeout, this.metadata);
+    if (this.#extras !== undefined) {
+      rest = [...rest];
+      if (!this.#addExtras(this.#extras, transport, rest)) return;
+    }
     this.#state = started;
     this.#transport = transport;
     this.#connection = connection;

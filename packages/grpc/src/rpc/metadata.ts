@@ -98,19 +98,22 @@ export class Metadata {
   set(name: string, value: string | Uint8Array): void {
     const valid = validName(name);
     const text = wireValue(valid, value);
-    this.delete(valid.key);
-    this.#own().push(valid.key, text);
+    this.#remove(valid.key);
+    this.#add(valid.key, text);
   }
 
   /** Adds `value` to those of `name`. Throws a TypeError on what can't be sent. */
   append(name: string, value: string | Uint8Array): void {
     const valid = validName(name);
-    this.#own().push(valid.key, wireValue(valid, value));
+    this.#add(valid.key, wireValue(valid, value));
   }
 
   /** Removes every value of `name`; false when there was none. */
   delete(name: string): boolean {
-    const key = name.toLowerCase();
+    return this.#remove(name.toLowerCase());
+  }
+
+  #remove(key: string): boolean {
     if (!this.#list.includes(key)) return false;
     const list = this.#own();
     let kept = 0;
@@ -150,7 +153,8 @@ export class Metadata {
 
   /** Adds everything of `other`. */
   merge(other: Metadata): void {
-    other.#copyTo(this.#own());
+    this.#own();
+    other.#copyTo(this);
     if (other.#wasReceived) this.#wasReceived = true;
   }
 
@@ -164,21 +168,59 @@ export class Metadata {
     }
   }
 
-  #copyTo(other: string[]): void {
+  /** Whether this was made here, name by name: none of it is the transport's, and `copyInto` copies it. */
+  get isOwn(): boolean {
+    return this.#owned || this.#list === none;
+  }
+
+  /** Names and values. */
+  get listLength(): number {
+    return this.#list.length;
+  }
+
+  /** Copies the whole wire form to `headers` at `at`; only where `isOwn`. */
+  copyInto(headers: string[], at: number): void {
     const list = this.#list;
-    for (let index = 0; index < list.length; index += 2) {
-      if (this.#owned || !isTransportHeader(list[index]!)) other.push(list[index]!, list[index + 1]!);
+    for (let index = 0; index < list.length; index += 1) headers[at + index] = list[index]!;
+  }
+
+  /** Most metadata has few entries: lists of exactly their size leave less to the collector than one that may grow. */
+  #add(key: string, text: string): void {
+    const list = this.#own();
+    switch (list.length) {
+      case 0:
+        this.#list = [key, text];
+        break;
+      case 2:
+        this.#list = [list[0]!, list[1]!, key, text];
+        break;
+      case 4:
+        this.#list = [list[0]!, list[1]!, list[2]!, list[3]!, key, text];
+        break;
+      default:
+        list.push(key, text);
+    }
+  }
+
+  #copyTo(other: Metadata): void {
+    const list = this.#list;
+    const { length } = list; // `other` may be this one
+    for (let index = 0; index < length; index += 2) {
+      if (this.#owned || !isTransportHeader(list[index]!)) other.#add(list[index]!, list[index + 1]!);
     }
   }
 
   /** The list as ours to change, without the transport's headers. */
   #own(): string[] {
-    if (this.#owned) return this.#list as string[];
-    const list: string[] = [];
-    this.#copyTo(list);
-    this.#list = list;
-    this.#owned = true;
-    return list;
+    if (!this.#owned) {
+      const received = this.#list;
+      this.#list = none;
+      this.#owned = true;
+      for (let index = 0; index < received.length; index += 2) {
+        if (!isTransportHeader(received[index]!)) this.#add(received[index]!, received[index + 1]!);
+      }
+    }
+    return this.#list as string[];
   }
 }
 

@@ -29,11 +29,15 @@ export interface CallStatus {
   readonly details: string;
 }
 
+/** Of nearly every call: one object for all of them. */
+const ok: CallStatus = { status: Status.OK, details: "" };
+
 /** The status that a peer's last headers carry: trailers, headers without a body, or an HTTP error. */
 export function statusOfTrailers(trailers: HeaderList, peer: string): CallStatus {
   const code = headerValue(trailers, "grpc-status");
   if (code !== undefined) {
     const message = headerValue(trailers, "grpc-message");
+    if (code === "0" && message === undefined) return ok;
     return { status: parseStatus(code), details: message === undefined ? "" : decodeStatusMessage(message) };
   }
   return statusOfHttpResponse(trailers, peer);

@@ -1,4 +1,8 @@
 import { NameKind } from "../field-rules.ts";
+import type { HeaderList } from "../headers.ts";
+
+/** Places that a section keeps for its next block. */
+const mostKept = 64;
 
 /** Bits of `FieldSection.pseudo`: one a pseudo-header field, by its `NameKind`. */
 export const requestPseudo = (1 << NameKind.method) | (1 << NameKind.scheme) | (1 << NameKind.path);
@@ -11,7 +15,6 @@ export const responsePseudo = 1 << NameKind.status;
  * dynamic table must follow every block.
  */
 export class FieldSection {
-  list: string[] = [];
   /** `1 << NameKind` of each pseudo-header field in it. */
   pseudo = 0;
   contentLength = -1;
@@ -19,14 +22,26 @@ export class FieldSection {
   isOverLimit = false;
   #bytes = 0;
   #sawRegular = false;
+  /** Filled anew by each block: growing a list of its own would be a fifth of what a request leaves to the collector. */
+  #fields: string[] = [];
+  #length = 0;
+  #list: HeaderList | undefined;
   readonly #maxBytes: number;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
 
+  /** The fields; a list of its own, which nobody changes any more. */
+  get list(): HeaderList {
+    this.#list ??= this.#fields.slice(0, this.#length);
+    return this.#list;
+  }
+
   reset(): void {
-    this.list = [];
+    this.#list = undefined;
+    this.#length = 0;
+    if (this.#fields.length > mostKept) this.#fields = [];
     this.pseudo = 0;
     this.contentLength = -1;
     this.isMalformed = false;
@@ -35,9 +50,13 @@ export class FieldSection {
     this.#sawRegular = false;
   }
 
-  /** Takes over what `other` has; the list is copied. */
+  /** Takes over what `other` has. */
   copy(other: FieldSection): void {
-    this.list = other.list.slice();
+    this.reset();
+    const fields = other.#fields;
+    const length = other.#length;
+    for (let i = 0; i < length; i += 1) this.#fields[i] = fields[i] as string;
+    this.#length = length;
     this.pseudo = other.pseudo;
     this.contentLength = other.contentLength;
     this.isMalformed = other.isMalformed;
@@ -61,7 +80,10 @@ export class FieldSection {
       this.#sawRegular = true;
       if (kind !== NameKind.regular) this.#judge(value, kind);
     }
-    this.list.push(name, value);
+    const length = this.#length;
+    this.#fields[length] = name;
+    this.#fields[length + 1] = value;
+    this.#length = length + 2;
   }
 
   #judge(value: string, kind: number): void {
