@@ -42,6 +42,8 @@ export async function bundle(folder = join(packageFolder, "dist", "bundle")): Pr
       entryFileNames: "[name].js",
       chunkFileNames: "[name]-[hash].js",
       comments: false,
+      // Saves 2 ms of a process's start, most of which is parsing. Names stay: stack traces have them.
+      minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
       // What a plain client or server needs is one file, whichever entry it comes by. The numbers that channelz and the
       // surface of grpc-js share would be a file of their own.
       codeSplitting: {

@@ -31,8 +31,9 @@ async function run(): Promise<Figures> {
     case "open": {
       const recorder = new Recorder(true);
       await warmUp(caller!, recorder, order.warmupMs);
-      openLoop(caller!, workload.perSecond, recorder);
-      return await recorder.watch(order);
+      const rampMs = 2 * order.warmupMs;
+      openLoop(caller!, workload.perSecond, rampMs, recorder);
+      return await recorder.watch({ ...order, warmupMs: rampMs + 1000 });
     }
     case "soak": {
       const recorder = new Recorder(false);

@@ -30,6 +30,8 @@ function keepCalling(caller: Caller, recorder: Recorder, loop: { readonly over: 
 }
 
 const mostOpen = 200_000;
+/** An open loop begins at a twentieth of its rate. */
+const rampFrom = 0.05;
 
 /** Warms `caller` and its server with 256 calls in flight: an open loop would find a cold pair overloaded and measure its queue. */
 export async function warmUp(caller: Caller, recorder: Recorder, ms: number): Promise<void> {
@@ -41,10 +43,13 @@ export async function warmUp(caller: Caller, recorder: Recorder, ms: number): Pr
 /**
  * Poisson arrivals at `perSecond`, however many are still open; latency counts from the intended time.
  *
+ * They grow to that rate within `rampMs`, slowly at first: small batches run through code that full ones never did, and a pair that
+ * compiles this at its whole load would have the queue of that time in what is measured later.
+ *
  * What is due is sent at each timer and in each turn that brings replies, as Go's scheduler looks at its timers whenever it runs: spinning
  * would be more exact, and its CPU would be charged to the calls.
  */
-export function openLoop(caller: Caller, perSecond: number, recorder: Recorder): void {
+export function openLoop(caller: Caller, perSecond: number, rampMs: number, recorder: Recorder): void {
   const meanGapMs = 1000 / perSecond;
   let state = 0x9e3779b9;
   /** Exponential: the same sequence in each run (xorshift). */
@@ -55,7 +60,9 @@ export function openLoop(caller: Caller, perSecond: number, recorder: Recorder):
     return -Math.log(((state >>> 0) + 1) / 4_294_967_297) * meanGapMs;
   };
   let open = 0;
-  let dueAtMs = performance.now();
+  const startedAtMs = performance.now();
+  let dueAtMs = startedAtMs;
+  const rampAt = (ms: number): number => Math.min(1, rampFrom + ((ms - startedAtMs) / rampMs) ** 2);
   const send = (intendedAtMs: number): void => {
     if (++open > mostOpen) fail(new Error(`${open} calls are open: the stack does not keep up`));
     caller.call(() => {
@@ -68,7 +75,7 @@ export function openLoop(caller: Caller, perSecond: number, recorder: Recorder):
     const nowMs = performance.now();
     while (dueAtMs <= nowMs) {
       send(dueAtMs);
-      dueAtMs += nextGapMs();
+      dueAtMs += nextGapMs() / rampAt(dueAtMs);
     }
   };
   let hasSent = false;

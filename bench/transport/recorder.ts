@@ -2,10 +2,14 @@ import type { Figures, Window } from "./workload.ts";
 
 const sampleLimit = 4_000_000;
 
-/** Counts what happens within the window, and keeps the latencies of the last 4 million. */
+/**
+ * Counts what happens within the window, and keeps the latencies of the last 4 million.
+ *
+ * It does in the warm-up what it does in the window: a branch first taken as the window begins would have V8 throw away and compile
+ * again the code around it, callers and all, and that would be a part of what is measured.
+ */
 export class Recorder {
   private readonly latenciesMs: Float64Array;
-  private measuring = false;
   private count = 0;
 
   /** Without `latencies` none are kept: a run that looks at memory must not fill its own. */
@@ -14,13 +18,12 @@ export class Recorder {
   }
 
   add(sinceMs: number): void {
-    if (!this.measuring) return;
     if (this.latenciesMs.length > 0) this.latenciesMs[this.count % sampleLimit] = performance.now() - sinceMs;
     this.count++;
   }
 
   addMessage(): void {
-    if (this.measuring) this.count++;
+    this.count++;
   }
 
   /**
@@ -33,13 +36,12 @@ export class Recorder {
     console.log("begin");
     const cpuBefore = process.cpuUsage();
     const startedAt = performance.now();
-    this.measuring = true;
+    this.count = 0;
     await after(durationMs);
-    this.measuring = false;
+    const calls = this.count;
     const seconds = (performance.now() - startedAt) / 1000;
     const { user, system } = process.cpuUsage(cpuBefore);
     console.log("end");
-    const calls = this.count;
     if (calls === 0) throw new Error("nothing came back within the window");
     const sorted = this.latenciesMs.subarray(0, Math.min(calls, this.latenciesMs.length)).sort();
     const quantileUs = (quantile: number) => (sorted[Math.floor(sorted.length * quantile)] ?? Number.NaN) * 1000;

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -140,7 +141,7 @@ func connections(o order) []*caller {
 }
 
 // openLoop has Poisson arrivals, however many calls are still open; latency counts from the intended time.
-// It begins on a warm pair: a cold one would be overloaded, and its queue would be measured.
+// It begins on a warm pair, at a twentieth of its rate: a cold one would be overloaded, and its queue would be measured.
 func openLoop(o order) {
 	c := connect(o)
 	stop := closedLoop([]*caller{c}, 256, newRecorder(256))
@@ -151,7 +152,8 @@ func openLoop(o order) {
 	var stopped atomic.Bool
 	random := rand.New(rand.NewPCG(1, 2))
 	go func() {
-		due := time.Now()
+		startedAt, rampSeconds := time.Now(), float64(o.WarmupMs)/500
+		due := startedAt
 		for !stopped.Load() {
 			for now := time.Now(); !due.After(now); {
 				intended := due
@@ -161,11 +163,13 @@ func openLoop(o order) {
 					r.add(0, intended)
 					lock.Unlock()
 				}()
-				due = due.Add(time.Duration(random.ExpFloat64() / o.Workload.PerSecond * 1e9))
+				ramp := min(1, 0.05+math.Pow(due.Sub(startedAt).Seconds()/rampSeconds, 2))
+				due = due.Add(time.Duration(random.ExpFloat64() / o.Workload.PerSecond / ramp * 1e9))
 			}
 			time.Sleep(time.Until(due))
 		}
 	}()
+	o.WarmupMs = 2*o.WarmupMs + 1000
 	r.watch(o, func() {
 		stopped.Store(true)
 		lock.Lock() // calls may still be open: nothing is added any more

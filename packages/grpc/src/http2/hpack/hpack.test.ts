@@ -7,7 +7,7 @@ import { decodeHuffman, encodeHuffman, huffmanLength } from "./huffman.ts";
 
 const hex = (text: string) => Buffer.from(text.replace(/\s/g, ""), "hex");
 
-function decode(decoder: HpackDecoder, bytes: Buffer): string[] {
+function decode(decoder: HpackDecoder, bytes: Buffer): readonly string[] {
   const section = decoder.decode(bytes, 0, bytes.length);
   if (section === undefined) throw new Error(decoder.problem);
   return section.list;
