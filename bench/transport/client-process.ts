@@ -1,6 +1,6 @@
 // argv: stack, order as JSON. Prints what it finds as JSON, last.
 import { readCertificates } from "./certificates.ts";
-import { callEach, closedLoop, oneStream, openLoop, warmUp } from "./load.ts";
+import { callEach, closedLoop, halfSaturatingLoop, oneStream } from "./load.ts";
 import { Recorder } from "./recorder.ts";
 import { loadStack } from "./stack.ts";
 import type { ClientOrder, Figures, StackName } from "./workload.ts";
@@ -30,10 +30,8 @@ async function run(): Promise<Figures> {
     }
     case "open": {
       const recorder = new Recorder(true);
-      await warmUp(caller!, recorder, order.warmupMs);
-      const rampMs = 2 * order.warmupMs;
-      openLoop(caller!, workload.perSecond, rampMs, recorder);
-      return await recorder.watch({ ...order, warmupMs: rampMs + 1000 });
+      await halfSaturatingLoop(caller!, order, recorder);
+      return await recorder.watch({ ...order, warmupMs: 1000 });
     }
     case "soak": {
       const recorder = new Recorder(false);

@@ -1,5 +1,6 @@
-import type { Recorder } from "./recorder.ts";
+import { Recorder } from "./recorder.ts";
 import type { Caller } from "./stack.ts";
+import type { Window } from "./workload.ts";
 
 /** Ends the process: a bench of errors is no bench. */
 function fail(error: Error): void {
@@ -29,27 +30,29 @@ function keepCalling(caller: Caller, recorder: Recorder, loop: { readonly over: 
   issue();
 }
 
+const saturatingCalls = 256;
 const mostOpen = 200_000;
-/** An open loop begins at a twentieth of its rate. */
-const rampFrom = 0.05;
+/** As an event loop brings what arrives: so many events, then the next look at all sockets. */
+const mostPerTurn = 256;
 
-/** Warms `caller` and its server with 256 calls in flight: an open loop would find a cold pair overloaded and measure its queue. */
-export async function warmUp(caller: Caller, recorder: Recorder, ms: number): Promise<void> {
-  const stop = closedLoop([caller], 256, recorder);
+/** What `caller` does with 256 calls in flight for `ms`, a second. */
+export async function saturate(caller: Caller, ms: number): Promise<number> {
+  const recorder = new Recorder(false);
+  const startedAtMs = performance.now();
+  const stop = closedLoop([caller], saturatingCalls, recorder);
   await new Promise((resolve) => setTimeout(resolve, ms));
   stop();
+  return recorder.calls / ((performance.now() - startedAtMs) / 1000);
 }
 
 /**
- * Poisson arrivals at `perSecond`, however many are still open; latency counts from the intended time.
- *
- * They grow to that rate within `rampMs`, slowly at first: small batches run through code that full ones never did, and a pair that
- * compiles this at its whole load would have the queue of that time in what is measured later.
+ * Poisson arrivals at `perSecond`, however many are still open, until the returned function is called; latency counts from the
+ * intended time.
  *
  * What is due is sent at each timer and in each turn that brings replies, as Go's scheduler looks at its timers whenever it runs: spinning
  * would be more exact, and its CPU would be charged to the calls.
  */
-export function openLoop(caller: Caller, perSecond: number, rampMs: number, recorder: Recorder): void {
+export function openLoop(caller: Caller, perSecond: number, recorder: Recorder): () => void {
   const meanGapMs = 1000 / perSecond;
   let state = 0x9e3779b9;
   /** Exponential: the same sequence in each run (xorshift). */
@@ -60,36 +63,54 @@ export function openLoop(caller: Caller, perSecond: number, rampMs: number, reco
     return -Math.log(((state >>> 0) + 1) / 4_294_967_297) * meanGapMs;
   };
   let open = 0;
-  const startedAtMs = performance.now();
-  let dueAtMs = startedAtMs;
-  const rampAt = (ms: number): number => Math.min(1, rampFrom + ((ms - startedAtMs) / rampMs) ** 2);
+  let isOver = false;
+  let dueAtMs = performance.now();
   const send = (intendedAtMs: number): void => {
     if (++open > mostOpen) fail(new Error(`${open} calls are open: the stack does not keep up`));
     caller.call(() => {
       open--;
       recorder.add(intendedAtMs);
-      sendOncePerTurn();
+      sendDue();
     }, fail);
   };
-  const sendDue = (): void => {
-    const nowMs = performance.now();
-    while (dueAtMs <= nowMs) {
-      send(dueAtMs);
-      dueAtMs += nextGapMs() / rampAt(dueAtMs);
-    }
-  };
   let hasSent = false;
-  const beginTurn = () => {
-    hasSent = false;
-  };
+  let isLate = false;
   /** A burst of replies that each send more would keep the sockets from being read. */
-  const sendOncePerTurn = (): void => {
-    if (hasSent) return;
+  const sendDue = (): void => {
+    if (hasSent || isOver) return;
     hasSent = true;
     setImmediate(beginTurn);
-    sendDue();
+    const nowMs = performance.now();
+    let left = mostPerTurn;
+    for (; left > 0 && dueAtMs <= nowMs; left--) {
+      send(dueAtMs);
+      dueAtMs += nextGapMs();
+    }
+    isLate = left === 0;
   };
-  setInterval(sendDue, 1);
+  const beginTurn = () => {
+    hasSent = false;
+    if (isLate) sendDue();
+  };
+  const timer = setInterval(sendDue, 1);
+  return () => {
+    isOver = true;
+    clearInterval(timer);
+  };
+}
+
+/**
+ * An open loop at half of what the stack does with 256 calls in flight, found in the seconds before: both change with the machine.
+ *
+ * The pair is warmed in both ways first. Small batches run through code that full ones never did; compiled at half of all that
+ * the pair can do, it would make a queue that is in what is measured later.
+ */
+export async function halfSaturatingLoop(caller: Caller, { warmupMs, durationMs }: Window, recorder: Recorder) {
+  const cold = await saturate(caller, warmupMs);
+  const stop = openLoop(caller, cold / 8, recorder);
+  await new Promise((resolve) => setTimeout(resolve, warmupMs));
+  stop();
+  openLoop(caller, (await saturate(caller, durationMs)) / 2, recorder);
 }
 
 /** Connects all, makes `callsEach` calls on each one after the other, and resolves when the last is answered. */

@@ -10,7 +10,7 @@ import { writeCertificates } from "./certificates.ts";
 import { goProgram } from "./go-program.ts";
 import { measure, type Setting } from "./measure.ts";
 import { canPin } from "./processes.ts";
-import { type RowPlan, rowPlans, saturationRun } from "./rows.ts";
+import { type RowPlan, rowPlans } from "./rows.ts";
 import { type Figures, type Run, runKey, type StackName, type Window } from "./workload.ts";
 
 const { values: options } = parseArgs({
@@ -61,24 +61,15 @@ async function runOnce(run: Run, setting: Setting): Promise<void> {
     return;
   }
   try {
-    const figures = await measure(withRate(run), setting, windowOf(run));
+    const figures = await measure(run, setting, windowOf(run));
     found.set(key, [...(found.get(key) ?? []), figures]);
   } catch (error) {
     failed.set(key, error instanceof Error ? error.message : String(error));
   }
 }
 
-/** An open loop offers half of what its stack did a moment ago with 256 in flight. */
-function withRate(run: Run): Run {
-  if (run.workload.kind !== "open") return run;
-  const saturation = found.get(runKey(saturationRun(run)))?.at(-1)?.perSecond;
-  if (saturation === undefined) throw new Error("its saturation was not measured");
-  return { ...run, workload: { kind: "open", perSecond: saturation / 2 } };
-}
-
 function runsOf(plan: RowPlan): Run[] {
-  const runs = [plan.ours, ...plan.peers.map((peer) => peer.run)];
-  return runs.flatMap((run) => (run.workload.kind === "open" ? [saturationRun(run), run] : [run]));
+  return [plan.ours, ...plan.peers.map((peer) => peer.run)];
 }
 
 const runs = [...new Map(plans.flatMap(runsOf).map((run) => [runKey(run), run])).values()];

@@ -17,6 +17,11 @@ export class Recorder {
     this.latenciesMs = new Float64Array(latencies ? sampleLimit : 0);
   }
 
+  /** How many there were, since the window began if it did. */
+  get calls(): number {
+    return this.count;
+  }
+
   add(sinceMs: number): void {
     if (this.latenciesMs.length > 0) this.latenciesMs[this.count % sampleLimit] = performance.now() - sinceMs;
     this.count++;

@@ -49,7 +49,7 @@ const throughput = { figure: "perSecond", unit: "requests/s" } as const;
 const promise = `promise client and server, ${realistic}`;
 const stubs = `unchanged grpc-js stubs and handlers, ${realistic}`;
 const perCall = "µs per call";
-const open: Workload = { kind: "open", perSecond: 0 };
+const open: Workload = { kind: "open" };
 const idle: Workload = { kind: "idle", connections: 1000, callsEach: 20 };
 const loaded = closed(32);
 
@@ -237,8 +237,3 @@ export const rowPlans: readonly RowPlan[] = [
     ...against("weft", { kind: "soak", inFlight: 64 }, { "grpc-js": "<= 1" }),
   },
 ];
-
-/** The run whose requests/s an open loop halves. */
-export function saturationRun(run: Run): Run {
-  return { ...run, workload: closed(256) };
-}

@@ -11,8 +11,8 @@ export type Workload =
       readonly bytes: number;
       readonly bare: boolean;
     }
-  /** Poisson arrivals, whatever is still open; 0 means half of the stack's saturation, filled in by the run. */
-  | { readonly kind: "open"; readonly perSecond: number }
+  /** Poisson arrivals at half of what the stack does with 256 in flight, whatever is still open. */
+  | { readonly kind: "open" }
   | { readonly kind: "stream" }
   | { readonly kind: "bidi" }
   /** Connections that made some calls and then stay open. */

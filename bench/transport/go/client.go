@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
-	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -30,7 +29,6 @@ type order struct {
 		InFlight    int
 		Bytes       int
 		Bare        bool
-		PerSecond   float64
 	}
 }
 
@@ -140,36 +138,53 @@ func connections(o order) []*caller {
 	return callers
 }
 
-// openLoop has Poisson arrivals, however many calls are still open; latency counts from the intended time.
-// It begins on a warm pair, at a twentieth of its rate: a cold one would be overloaded, and its queue would be measured.
+// saturate makes calls with 256 in flight for a time, and returns how many a second there were.
+func saturate(c *caller, ms int) float64 {
+	r, startedAt := newRecorder(256), time.Now()
+	r.measuring.Store(true)
+	stop := closedLoop([]*caller{c}, 256, r)
+	time.Sleep(time.Duration(ms) * time.Millisecond)
+	r.measuring.Store(false)
+	seconds := time.Since(startedAt).Seconds()
+	stop()
+	calls := 0
+	for _, shard := range r.shards {
+		calls += len(shard)
+	}
+	return float64(calls) / seconds
+}
+
+// poisson makes arrivals at random, however many calls are still open; latency counts from the intended time.
+func poisson(c *caller, perSecond float64, r *recorder, lock *sync.Mutex, stopped *atomic.Bool) {
+	random := rand.New(rand.NewPCG(1, 2))
+	due := time.Now()
+	for !stopped.Load() {
+		for now := time.Now(); !due.After(now); {
+			intended := due
+			go func() {
+				c.call()
+				lock.Lock()
+				r.add(0, intended)
+				lock.Unlock()
+			}()
+			due = due.Add(time.Duration(random.ExpFloat64() / perSecond * 1e9))
+		}
+		time.Sleep(time.Until(due))
+	}
+}
+
+// openLoop offers half of what the stack does with 256 calls in flight. It warms both ways first, as load.ts does.
 func openLoop(o order) {
 	c := connect(o)
-	stop := closedLoop([]*caller{c}, 256, newRecorder(256))
-	time.Sleep(time.Duration(o.WarmupMs) * time.Millisecond)
-	stop()
-	r := newRecorder(1)
 	var lock sync.Mutex
-	var stopped atomic.Bool
-	random := rand.New(rand.NewPCG(1, 2))
-	go func() {
-		startedAt, rampSeconds := time.Now(), float64(o.WarmupMs)/500
-		due := startedAt
-		for !stopped.Load() {
-			for now := time.Now(); !due.After(now); {
-				intended := due
-				go func() {
-					c.call()
-					lock.Lock()
-					r.add(0, intended)
-					lock.Unlock()
-				}()
-				ramp := min(1, 0.05+math.Pow(due.Sub(startedAt).Seconds()/rampSeconds, 2))
-				due = due.Add(time.Duration(random.ExpFloat64() / o.Workload.PerSecond / ramp * 1e9))
-			}
-			time.Sleep(time.Until(due))
-		}
-	}()
-	o.WarmupMs = 2*o.WarmupMs + 1000
+	var warm, stopped atomic.Bool
+	r := newRecorder(1)
+	cold := saturate(c, o.WarmupMs)
+	go poisson(c, cold/8, r, &lock, &warm)
+	time.Sleep(time.Duration(o.WarmupMs) * time.Millisecond)
+	warm.Store(true)
+	go poisson(c, saturate(c, o.DurationMs)/2, r, &lock, &stopped)
+	o.WarmupMs = 1000
 	r.watch(o, func() {
 		stopped.Store(true)
 		lock.Lock() // calls may still be open: nothing is added any more

@@ -8,6 +8,7 @@
 // Over 300 lines for its contract's sake: what an owner may call is documented here.
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { AnswerTime } from "./answer-time.ts";
 import { BusyPoll, processLoop } from "./busy-poll.ts";
 import { Ending } from "./closed-streams.ts";
 import type { ConnectionHandler } from "./connection-handler.ts";
@@ -77,7 +78,7 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
     const fail: Fail = (code, message, limit) => this.#fail(code, message, limit);
     const conduct = new PeerConduct(limits, clock);
     const output = new Output(socket, this);
-    const streams = new Streams(this.#isServer, output, limits, conduct, this);
+    const streams = new Streams(this.#isServer ? undefined : new AnswerTime(clock), output, limits, conduct, this);
     const decoder = new HpackDecoder(limits.maxHeaderListBytes);
     const watchdog = new Watchdog(clock, (wait) => this.#onDue(wait));
     const loop = options.busyPoll ?? processLoop;
@@ -312,8 +313,13 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
 
   // === as the owner of its parts
 
+  get isPeerSlow(): boolean {
+    return this.#streams.answerTime?.isLong === true;
+  }
+
   onTurnSent(): void {
-    const { open, lastPeerId } = this.#streams;
+    const { open, lastPeerId, nextId, answerTime } = this.#streams;
+    answerTime?.onTurnSent(nextId);
     const isOneCall = open.size <= 1 && (this.#isServer ? lastPeerId - this.#answeredId <= 2 : open.size === 1);
     this.#answeredId = lastPeerId;
     // With more under way sleeping is better: what comes in the meantime is taken together.

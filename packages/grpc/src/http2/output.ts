@@ -2,8 +2,8 @@ import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
 const slabBytes = 64 * 1024;
-// A tick's first bytes leave early, so that the peer works while this side goes on; then ever more of them go at once, for the
-// system calls' sake.
+// A tick's first bytes leave early, so that the peer works while this side goes on, if it is a quick one; then ever more of them
+// go at once, for the system calls' sake.
 const firstFlushBytes = 2 * 1024;
 const largestFlushBytes = 16 * 1024;
 const sparesKept = 8;
@@ -30,6 +30,8 @@ function onTick(): void {
 
 /** What an output tells its connection. */
 export interface OutputOwner {
+  /** Whether the peer takes so long that it needn't begin early. */
+  readonly isPeerSlow: boolean;
   /** All that was made in this turn of the event loop is with the socket. */
   onTurnSent(): void;
   /** The socket takes no more bytes for now: `isBlocked`. */
@@ -143,7 +145,7 @@ export class Output {
   /** The tick is over. Only for the schedule of this module. */
   onTick(): void {
     this.#isScheduled = false;
-    this.#flushBytes = firstFlushBytes;
+    this.#flushBytes = this.#owner.isPeerSlow ? largestFlushBytes : firstFlushBytes;
     if (this.isClosed) return;
     this.flush();
     this.#owner.onTurnSent();

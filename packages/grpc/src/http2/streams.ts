@@ -1,3 +1,4 @@
+import type { AnswerTime } from "./answer-time.ts";
 import { ClosedStreams, Ending } from "./closed-streams.ts";
 import { ErrorCode, Http2Error, type LimitName } from "./error.ts";
 import { maxStreamId } from "./frame.ts";
@@ -28,6 +29,8 @@ export class Streams implements SenderOwner {
   readonly open = new StreamTable();
   readonly #closed = new ClosedStreams();
   readonly #conduct: PeerConduct;
+  /** Client: how long the peer takes. */
+  readonly answerTime: AnswerTime | undefined;
   readonly #earlyResetMs: number;
   readonly #owner: StreamsOwner;
   /** Streams that the peer allows us to have open. */
@@ -38,8 +41,15 @@ export class Streams implements SenderOwner {
   /** Streams of the peer above this one are not processed any more. */
   lastAcceptedId = maxStreamId;
 
-  constructor(isServer: boolean, output: Output, limits: Http2Limits, conduct: PeerConduct, owner: StreamsOwner) {
-    this.isServer = isServer;
+  constructor(
+    answerTime: AnswerTime | undefined,
+    output: Output,
+    limits: Http2Limits,
+    conduct: PeerConduct,
+    owner: StreamsOwner,
+  ) {
+    this.isServer = answerTime === undefined;
+    this.answerTime = answerTime;
     this.#conduct = conduct;
     this.#owner = owner;
     this.#earlyResetMs = limits.earlyResetMs;
@@ -159,7 +169,8 @@ export class Streams implements SenderOwner {
     const { open } = this;
     const wasFull = open.size >= this.peerMax;
     open.delete(stream);
-    if (this.isServer) this.#closed.note(stream.id, ending);
+    if (this.answerTime === undefined) this.#closed.note(stream.id, ending);
+    else this.answerTime.onStreamEnd(stream.id);
     if (stream.unconsumed > 0) this.receive.give(stream.unconsumed);
     stream.queue = undefined;
     stream.trailersRest = undefined;

@@ -1,0 +1,39 @@
+import { maxStreamId } from "./frame.ts";
+import type { Clock } from "./options.ts";
+
+/** From here on a peer is not waited for within a turn: what it begins some 30 µs earlier, it ends that much of half a millisecond earlier. */
+export const longAnswerMs = 0.5;
+const noStream = maxStreamId;
+
+/** Client: how long the peer takes, from the end of a turn to the end of a stream that the turn opened; smoothed. One stream is timed at a time. */
+export class AnswerTime {
+  readonly #clock: Clock;
+  #sentUpToId = 1;
+  /** Timed is the first stream from this one on to end: the last of a turn may be one that stays open. */
+  #timedId = noStream;
+  #sentAtMs = 0;
+  #smoothedMs = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get isLong(): boolean {
+    return this.#smoothedMs >= longAnswerMs;
+  }
+
+  /** All streams below `nextId` are with the peer. */
+  onTurnSent(nextId: number): void {
+    if (nextId === this.#sentUpToId) return;
+    this.#sentUpToId = nextId;
+    if (this.#timedId !== noStream) return;
+    this.#timedId = nextId - 2;
+    this.#sentAtMs = this.#clock.now();
+  }
+
+  onStreamEnd(id: number): void {
+    if (id < this.#timedId) return;
+    this.#timedId = noStream;
+    this.#smoothedMs += (this.#clock.now() - this.#sentAtMs - this.#smoothedMs) / 8;
+  }
+}
