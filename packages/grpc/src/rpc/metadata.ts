@@ -154,7 +154,7 @@ export class Metadata {
   /** Adds everything of `other`. */
   merge(other: Metadata): void {
     this.#own();
-    other.#copyTo(this);
+    this.#addAll(other.#list, !other.#owned);
     if (other.#wasReceived) this.#wasReceived = true;
   }
 
@@ -168,20 +168,9 @@ export class Metadata {
     }
   }
 
-  /** Whether this was made here, name by name: none of it is the transport's, and `copyInto` copies it. */
-  get isOwn(): boolean {
-    return this.#owned || this.#list === none;
-  }
-
-  /** Names and values. */
-  get listLength(): number {
-    return this.#list.length;
-  }
-
-  /** Copies the whole wire form to `headers` at `at`; only where `isOwn`. */
-  copyInto(headers: string[], at: number): void {
-    const list = this.#list;
-    for (let index = 0; index < list.length; index += 1) headers[at + index] = list[index]!;
+  /** What `appendTo` would add, not to be changed; undefined where that leaves out what came from a peer. */
+  get wholeList(): HeaderList | undefined {
+    return this.#wasReceived ? undefined : this.#list;
   }
 
   /** Most metadata has few entries: lists of exactly their size leave less to the collector than one that may grow. */
@@ -202,11 +191,10 @@ export class Metadata {
     }
   }
 
-  #copyTo(other: Metadata): void {
-    const list = this.#list;
-    const { length } = list; // `other` may be this one
+  #addAll(list: HeaderList, holdsTransportHeaders: boolean): void {
+    const { length } = list; // it may be this one's own
     for (let index = 0; index < length; index += 2) {
-      if (this.#owned || !isTransportHeader(list[index]!)) other.#add(list[index]!, list[index + 1]!);
+      if (!holdsTransportHeaders || !isTransportHeader(list[index]!)) this.#add(list[index]!, list[index + 1]!);
     }
   }
 
@@ -216,9 +204,7 @@ export class Metadata {
       const received = this.#list;
       this.#list = none;
       this.#owned = true;
-      for (let index = 0; index < received.length; index += 2) {
-        if (!isTransportHeader(received[index]!)) this.#add(received[index]!, received[index + 1]!);
-      }
+      this.#addAll(received, true);
     }
     return this.#list as string[];
   }

@@ -11,16 +11,17 @@ const none: string[] = [];
  * Valid until the next call of this function; not to be changed.
  */
 export function requestHeaders(timeout: string | undefined, metadata: Metadata | undefined): string[] {
-  if (metadata?.isOwn === false) return copiedHeaders(timeout, metadata);
+  const list = metadata === undefined ? none : metadata.wholeList;
+  if (list === undefined) return copiedHeaders(timeout, metadata!);
   const from = timeout === undefined ? 0 : 2;
-  const length = from + (metadata === undefined ? 0 : metadata.listLength);
+  const length = from + list.length;
   if (length === 0) return none;
   const headers = lists[length] ?? makeList(length);
   if (timeout !== undefined) {
     headers[0] = "grpc-timeout";
     headers[1] = timeout;
   }
-  metadata?.copyInto(headers, from);
+  for (let index = 0; index < list.length; index++) headers[from + index] = list[index]!;
   return headers;
 }
 
@@ -32,6 +33,7 @@ function copiedHeaders(timeout: string | undefined, metadata: Metadata): string[
 }
 
 function makeList(length: number): string[] {
+  // Pushed, not filled: `new Array(length)` would be of another kind than the lists that it meets in the encoder.
   const list: string[] = [];
   for (let index = 0; index < length; index++) list.push("");
   if (length <= longestKept) lists[length] = list;
