@@ -1,3 +1,4 @@
+import { setTimeout as after } from "node:timers/promises";
 import { Recorder } from "./recorder.ts";
 import type { Caller } from "./stack.ts";
 import type { Window } from "./workload.ts";
@@ -40,7 +41,7 @@ export async function saturate(caller: Caller, ms: number): Promise<number> {
   const recorder = new Recorder(false);
   const startedAtMs = performance.now();
   const stop = closedLoop([caller], saturatingCalls, recorder);
-  await new Promise((resolve) => setTimeout(resolve, ms));
+  await after(ms);
   stop();
   return recorder.calls / ((performance.now() - startedAtMs) / 1000);
 }
@@ -108,7 +109,7 @@ export function openLoop(caller: Caller, perSecond: number, recorder: Recorder):
 export async function halfSaturatingLoop(caller: Caller, { warmupMs, durationMs }: Window, recorder: Recorder) {
   const cold = await saturate(caller, warmupMs);
   const stop = openLoop(caller, cold / 8, recorder);
-  await new Promise((resolve) => setTimeout(resolve, warmupMs));
+  await after(warmupMs);
   stop();
   openLoop(caller, (await saturate(caller, durationMs)) / 2, recorder);
 }

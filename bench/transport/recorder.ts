@@ -1,3 +1,4 @@
+import { setTimeout as after } from "node:timers/promises";
 import type { Figures, Window } from "./workload.ts";
 
 const sampleLimit = 4_000_000;
@@ -53,8 +54,4 @@ export class Recorder {
     const latencies = sorted.length === 0 ? {} : { p50Us: quantileUs(0.5), p99Us: quantileUs(0.99) };
     return { calls, perSecond: calls / seconds, clientCpuUs: (user + system) / calls, ...latencies };
   }
-}
-
-function after(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

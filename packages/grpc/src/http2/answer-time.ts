@@ -1,11 +1,15 @@
 import { maxStreamId } from "./frame.ts";
 import type { Clock } from "./options.ts";
 
-/** From here on a peer is not waited for within a turn: what it begins some 30 µs earlier, it ends that much of half a millisecond earlier. */
+/** A peer that takes this long gains too little by beginning some 30 µs earlier. */
 export const longAnswerMs = 0.5;
 const noStream = maxStreamId;
 
-/** Client: how long the peer takes, from the end of a turn to the end of a stream that the turn opened; smoothed. One stream is timed at a time. */
+/**
+ * How long the peer takes, from the end of a turn to the end of a stream that the turn opened; smoothed. One stream is timed at a time.
+ *
+ * A server opens no streams: there it is never long.
+ */
 export class AnswerTime {
   readonly #clock: Clock;
   #sentUpToId = 1;

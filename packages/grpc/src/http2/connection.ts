@@ -48,6 +48,7 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
   readonly #limits: Http2Limits;
   readonly #output: Output;
   readonly #streams: Streams;
+  readonly #answerTime: AnswerTime;
   readonly #settings: SettingsExchange;
   readonly #pings: Pings;
   readonly #farewell: Farewell;
@@ -77,8 +78,9 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
     this.#prefaceAt = this.#isServer ? 0 : clientPreface.length;
     const fail: Fail = (code, message, limit) => this.#fail(code, message, limit);
     const conduct = new PeerConduct(limits, clock);
+    this.#answerTime = new AnswerTime(clock);
     const output = new Output(socket, this);
-    const streams = new Streams(this.#isServer ? undefined : new AnswerTime(clock), output, limits, conduct, this);
+    const streams = new Streams(this.#isServer, output, limits, conduct, this.#answerTime, this);
     const decoder = new HpackDecoder(limits.maxHeaderListBytes);
     const watchdog = new Watchdog(clock, (wait) => this.#onDue(wait));
     const loop = options.busyPoll ?? processLoop;
@@ -314,12 +316,12 @@ export class Http2Connection implements StreamsOwner, OutputOwner, FarewellOwner
   // === as the owner of its parts
 
   get isPeerSlow(): boolean {
-    return this.#streams.answerTime?.isLong === true;
+    return this.#answerTime.isLong;
   }
 
   onTurnSent(): void {
-    const { open, lastPeerId, nextId, answerTime } = this.#streams;
-    answerTime?.onTurnSent(nextId);
+    const { open, lastPeerId, nextId } = this.#streams;
+    this.#answerTime.onTurnSent(nextId);
     const isOneCall = open.size <= 1 && (this.#isServer ? lastPeerId - this.#answeredId <= 2 : open.size === 1);
     this.#answeredId = lastPeerId;
     // With more under way sleeping is better: what comes in the meantime is taken together.

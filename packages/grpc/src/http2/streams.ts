@@ -29,8 +29,7 @@ export class Streams implements SenderOwner {
   readonly open = new StreamTable();
   readonly #closed = new ClosedStreams();
   readonly #conduct: PeerConduct;
-  /** Client: how long the peer takes. */
-  readonly answerTime: AnswerTime | undefined;
+  readonly #answerTime: AnswerTime;
   readonly #earlyResetMs: number;
   readonly #owner: StreamsOwner;
   /** Streams that the peer allows us to have open. */
@@ -42,14 +41,15 @@ export class Streams implements SenderOwner {
   lastAcceptedId = maxStreamId;
 
   constructor(
-    answerTime: AnswerTime | undefined,
+    isServer: boolean,
     output: Output,
     limits: Http2Limits,
     conduct: PeerConduct,
+    answerTime: AnswerTime,
     owner: StreamsOwner,
   ) {
-    this.isServer = answerTime === undefined;
-    this.answerTime = answerTime;
+    this.isServer = isServer;
+    this.#answerTime = answerTime;
     this.#conduct = conduct;
     this.#owner = owner;
     this.#earlyResetMs = limits.earlyResetMs;
@@ -169,8 +169,8 @@ export class Streams implements SenderOwner {
     const { open } = this;
     const wasFull = open.size >= this.peerMax;
     open.delete(stream);
-    if (this.answerTime === undefined) this.#closed.note(stream.id, ending);
-    else this.answerTime.onStreamEnd(stream.id);
+    if (this.isServer) this.#closed.note(stream.id, ending);
+    else this.#answerTime.onStreamEnd(stream.id);
     if (stream.unconsumed > 0) this.receive.give(stream.unconsumed);
     stream.queue = undefined;
     stream.trailersRest = undefined;

@@ -1,12 +1,11 @@
 import type { X509Certificate } from "node:crypto";
 import type { Http2Connection } from "../http2/connection.ts";
 import type { Http2Error } from "../http2/error.ts";
-import { type HeaderList, HeaderTemplate } from "../http2/headers.ts";
+import type { HeaderList, HeaderTemplate } from "../http2/headers.ts";
 import type { Http2Stream, StreamHandler } from "../http2/stream.ts";
 import type { SpiffeId } from "../identity/spiffe.ts";
 import type { ConnectionCounts } from "./call-counts.ts";
 import {
-  acceptedEncodings,
   acceptsEncoding,
   Compressor,
   type CompressorSink,
@@ -20,6 +19,14 @@ import { RpcError } from "./error.ts";
 import { MessageReader, type MessageSink, messagePrefix, prefixBytes, wholeMessage } from "./message-framing.ts";
 import { Metadata } from "./metadata.ts";
 import { headerValue, isGrpcContentType } from "./response.ts";
+import {
+  compressedHead,
+  methodNotAllowed,
+  responseHead,
+  statusOnly,
+  statusTrailers,
+  unsupportedMediaType,
+} from "./response-heads.ts";
 import { Status } from "./status.ts";
 import { encodeStatusMessage } from "./status-message.ts";
 import { parseTimeout } from "./timeout.ts";
@@ -101,11 +108,6 @@ export interface ServerCallHost {
   methodFor(path: string): ServerMethod | undefined;
 }
 
-const responseStart = [":status", "200", "content-type", "application/grpc", "grpc-accept-encoding", acceptedEncodings];
-const responseHead = new HeaderTemplate(responseStart);
-// Templates are made as they are used: all at once took 2 ms of a process's start, also of one that only calls.
-const templates = new Map<string, HeaderTemplate>();
-const statusTrailers: (HeaderTemplate | undefined)[] = new Array(Object.keys(Status).length).fill(undefined);
 const nothing: HeaderList = [];
 const unlimited = 0;
 /** The longest `grpc-message` in characters: a status must fit into any peer's header list limit. */
@@ -236,11 +238,11 @@ export class ServerCall
     }
     this.halfClosed = endStream;
     if (verb !== "POST") {
-      this.refuseHttp(template([":status", "405", "allow", "POST"]));
+      this.refuseHttp(methodNotAllowed);
       return;
     }
     if (!isGrpcContentType(contentType)) {
-      this.refuseHttp(template([":status", "415"]));
+      this.refuseHttp(unsupportedMediaType);
       return;
     }
     const method = this.host.methodFor(this.path);
@@ -298,7 +300,7 @@ export class ServerCall
     if (this.over) return;
     const rest = trailerList(details, this.responseTrailers, trailers);
     this.host.counts.onEnded(status);
-    this.finish(this.headersSent ? trailersOf(status) : statusOnly(status), rest);
+    this.finish(this.headersSent ? statusTrailers(status) : statusOnly(status), rest);
   }
 
   /** Ends the call with an error's status; its metadata joins the trailers. */
@@ -503,34 +505,6 @@ export class ServerCall
     this.held -= bytes;
     this.host.connection.consume(this.stream, bytes);
   }
-}
-
-function template(headers: HeaderList): HeaderTemplate {
-  const key = headers.join();
-  let made = templates.get(key);
-  if (made === undefined) {
-    made = new HeaderTemplate(headers);
-    templates.set(key, made);
-  }
-  return made;
-}
-
-function compressedHead(encoding: MessageEncoding): HeaderTemplate {
-  return template([...responseStart, "grpc-encoding", encoding]);
-}
-
-function statusOnly(status: number): HeaderTemplate {
-  return template([...responseStart, "grpc-status", `${status}`]);
-}
-
-/** The hot path: no key is built. */
-function trailersOf(status: number): HeaderTemplate {
-  let trailers = statusTrailers[status];
-  if (trailers === undefined) {
-    trailers = new HeaderTemplate(["grpc-status", `${status}`]);
-    statusTrailers[status] = trailers;
-  }
-  return trailers;
 }
 
 function trailerList(details: string, first: Metadata | undefined, second: Metadata | undefined): HeaderList {

@@ -7,7 +7,7 @@ export interface Keepsake {
 }
 
 /**
- * What clients had accepted when their streams ended, so that a client that comes back finds its clusters still answered
+ * What clients had when their streams ended, so that a client that comes back finds its clusters still answered
  * that were removed meanwhile, and its last good bytes behind what it refused.
  *
  * Bounded by age and by number of clients; losing one costs that client only what a fresh start would.

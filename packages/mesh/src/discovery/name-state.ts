@@ -1,3 +1,4 @@
+import type { Keepsake } from "./keepsakes.ts";
 import type { Resource } from "./resource-source.ts";
 
 /** What one client has of one name. Subscribing again after unsubscribing makes a new one: the client forgot its copy. */
@@ -13,6 +14,18 @@ export interface NameState {
   rejected: string | undefined;
   /** It asked and was not answered yet. */
   isOwed: boolean;
+}
+
+/** The state of a name that a stream asks for the first time; `kept`: what the client had of it on an earlier stream. */
+export function askedFirst(name: string, kept: Keepsake | undefined): NameState {
+  const acked = kept?.isAccepted === true ? kept.resource : undefined;
+  const presumed = kept?.isAccepted === false ? kept.resource : undefined;
+  return { name, sent: undefined, acked, presumed, rejected: undefined, isOwed: true };
+}
+
+/** The state of a name that comes back after it was dropped: what is known of the client's answers still holds. */
+export function askedAgain(before: NameState): NameState {
+  return { ...before, sent: undefined, isOwed: true };
 }
 
 /**

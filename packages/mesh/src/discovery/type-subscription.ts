@@ -1,7 +1,7 @@
 import type { Nack, TypeStatus } from "./client-status.ts";
 import type { Keepsake } from "./keepsakes.ts";
 import { attributeNack } from "./nack-attribution.ts";
-import { accept, contentFor, lastGood, type NameState, refuse } from "./name-state.ts";
+import { accept, askedAgain, askedFirst, contentFor, lastGood, type NameState, refuse } from "./name-state.ts";
 import type { ResourceKind } from "./resource-kinds.ts";
 import type { Resource, ResourceWatch } from "./resource-source.ts";
 import { type EncodedResponse, versionOf } from "./response.ts";
@@ -223,15 +223,7 @@ export class TypeSubscription {
       hasNew = true;
       const parted = this.#parted.get(name);
       this.#parted.delete(name);
-      const kept = parted === undefined ? this.#options.remembered(name) : undefined;
-      const state: NameState = {
-        name,
-        sent: undefined,
-        acked: parted?.acked ?? (kept?.isAccepted === true ? kept.resource : undefined),
-        presumed: parted?.presumed ?? (kept?.isAccepted === false ? kept.resource : undefined),
-        rejected: parted?.rejected,
-        isOwed: true,
-      };
+      const state = parted === undefined ? askedFirst(name, this.#options.remembered(name)) : askedAgain(parted);
       watch.subscribe(typeUrl, name);
       this.#names.set(name, state);
       this.#dirty.add(state);

@@ -39,9 +39,7 @@ export class FieldSection {
   }
 
   reset(): void {
-    this.#list = undefined;
-    this.#length = 0;
-    if (this.#fields.length > mostKept) this.#fields = [];
+    this.#forgetFields();
     this.pseudo = 0;
     this.contentLength = -1;
     this.isMalformed = false;
@@ -52,7 +50,7 @@ export class FieldSection {
 
   /** Takes over what `other` has. */
   copy(other: FieldSection): void {
-    this.reset();
+    this.#forgetFields();
     const fields = other.#fields;
     const length = other.#length;
     for (let i = 0; i < length; i += 1) this.#fields[i] = fields[i] as string;
@@ -84,6 +82,12 @@ export class FieldSection {
     this.#fields[length] = name;
     this.#fields[length + 1] = value;
     this.#length = length + 2;
+  }
+
+  #forgetFields(): void {
+    this.#list = undefined;
+    this.#length = 0;
+    if (this.#fields.length > mostKept) this.#fields = [];
   }
 
   #judge(value: string, kind: number): void {
