@@ -31,7 +31,7 @@ async function run(): Promise<Figures> {
     case "open": {
       const recorder = new Recorder(true);
       await halfSaturatingLoop(caller!, order, recorder);
-      return await recorder.watch({ ...order, warmupMs: 1000 });
+      return await recorder.watch(order);
     }
     case "soak": {
       const recorder = new Recorder(false);

@@ -34,6 +34,8 @@ export async function measure(run: Run, setting: Setting, window: Window): Promi
 
 async function measureLoad(server: BenchProcess, startClient: () => BenchProcess): Promise<Figures> {
   await using client = startClient();
+  await expectLine(client, "rehearsal");
+  await server.ask("usage");
   await expectLine(client, "begin");
   const before = await server.ask("usage");
   await expectLine(client, "end");

@@ -86,7 +86,9 @@ func (r *recorder) add(shard int, since time.Time) {
 
 // watch lets the warm-up pass, watches the window and prints what came in it.
 func (r *recorder) watch(o order, stop func()) {
-	time.Sleep(time.Duration(o.WarmupMs) * time.Millisecond)
+	time.Sleep(time.Duration(o.WarmupMs/2) * time.Millisecond)
+	fmt.Println("rehearsal")
+	time.Sleep(time.Duration(o.WarmupMs/2) * time.Millisecond)
 	fmt.Println("begin")
 	cpu, startedAt := cpuMicros(), time.Now()
 	r.measuring.Store(true)
@@ -184,7 +186,6 @@ func openLoop(o order) {
 	time.Sleep(time.Duration(o.WarmupMs) * time.Millisecond)
 	warm.Store(true)
 	go poisson(c, saturate(c, o.DurationMs)/2, r, &lock, &stopped)
-	o.WarmupMs = 1000
 	r.watch(o, func() {
 		stopped.Store(true)
 		lock.Lock() // calls may still be open: nothing is added any more

@@ -20,6 +20,7 @@ import type { ChannelOptions } from "./channel-options.ts";
 import { trackChannel } from "./channel-registry.ts";
 import { IdleTimer } from "./idle-timer.ts";
 import { methodSettings, retryEnvironment } from "./method-settings.ts";
+import { OpenCalls } from "./open-calls.ts";
 import { type ProxyChoice, proxyChoice } from "./proxy-choice.ts";
 import {
   type CallRoute,
@@ -65,7 +66,7 @@ export class Channel implements HedgingOwner, AsyncDisposable {
   readonly #pool: PoolShare;
   readonly #userAgent: string;
   readonly #heads = new Map<string, CallHead>();
-  readonly #open: ClientCall[] = [];
+  readonly #open = new OpenCalls();
   readonly #queue: CallQueue;
   readonly #idle: IdleTimer;
   readonly #watchers = new StateWatchers(() => this.connectivityState());
@@ -96,7 +97,7 @@ export class Channel implements HedgingOwner, AsyncDisposable {
     this.#idle = new IdleTimer(
       idleTimeoutMs,
       pool.clock,
-      () => this.#open.length > 0,
+      () => this.#open.size > 0,
       () => this.#rest(),
     );
     this.#forget = options.isListed === false ? () => undefined : trackChannel(this);
@@ -138,7 +139,7 @@ export class Channel implements HedgingOwner, AsyncDisposable {
       settings.hedging === undefined
         ? new ClientCall(head, options, listener, this, request)
         : new HedgedCall(head, options, listener, this, request);
-    call.openIndex = this.#open.push(call) - 1;
+    this.#open.add(call);
     if (this.#isClosed) call.cancel("UNAVAILABLE", "the channel is closed");
     if (request !== undefined && request.length > settings.maxSendBytes) call.refuseMessage(request.length);
     if (options !== undefined && !call.isEnded) call.admit();
@@ -178,8 +179,8 @@ export class Channel implements HedgingOwner, AsyncDisposable {
     }
     // Sockets that are on their way out don't keep the process alive, but whoever waits for them does.
     const hold = setInterval(() => undefined, foreverMs);
-    if (graceMs > 0 && this.#open.length > 0) await this.#lastCall(graceMs);
-    for (const call of [...this.#open]) call.cancel("CANCELLED", "the channel was closed");
+    if (graceMs > 0 && this.#open.size > 0) await this.#lastCall(graceMs);
+    for (const call of this.#open.toArray()) call.cancel("CANCELLED", "the channel was closed");
     this.#forget();
     this.#stop();
     await this.#pool.closed();
@@ -231,12 +232,8 @@ export class Channel implements HedgingOwner, AsyncDisposable {
   onCallEnded(call: ClientCall): void {
     this.counts.onEnded(call.status);
     if (call.hasWaited) this.#queue.delete(call);
-    const last = this.#open.pop();
-    if (last !== undefined && last !== call) {
-      this.#open[call.openIndex] = last;
-      last.openIndex = call.openIndex;
-    }
-    if (this.#onLastCall !== undefined && this.#open.length === 0) this.#onLastCall();
+    this.#open.delete(call);
+    if (this.#onLastCall !== undefined && this.#open.size === 0) this.#onLastCall();
   }
 
   /** Resolves when the last call has ended, at the latest after `graceMs`. */

@@ -51,6 +51,8 @@ export class SendQueue {
     this.bytes -= count;
     if (head.start < head.end) return;
     this.head = head.next;
+    // A dead segment that is old would make the next one old, and that one the next.
+    head.next = undefined;
     if (this.head === undefined) this.#tail = undefined;
   }
 

@@ -78,10 +78,11 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
   deadlineAt = 0;
   /** What was left of it when the call was made. */
   #timeoutMs = 0;
-  wheelSlot = -1;
-  wheelIndex = 0;
-  /** The owner's: the place among its open calls, -1 when in none. */
-  openIndex = -1;
+  wheelNext: DeadlineEntry["wheelNext"] = undefined;
+  wheelPrevious: DeadlineEntry["wheelPrevious"] = undefined;
+  /** The owner's: those before and after it among its open calls. */
+  openNext: ClientCall | undefined = undefined;
+  openPrevious: ClientCall | undefined = undefined;
   /** The owner's: where the call goes, and who said so. */
   route: unknown = undefined;
   routedBy: unknown = undefined;
@@ -639,7 +640,7 @@ export class ClientCall implements StreamHandler, DeadlineEntry, MessageSink, Co
     this.#state = ended;
     this.#status = status;
     if (transport !== undefined) this.#countEnd(transport, status, trailers === noTrailers);
-    if (this.wheelSlot !== -1) deadlines.remove(this);
+    deadlines.remove(this);
     this.#signal?.removeEventListener("abort", this);
     this.#parentSignal?.removeEventListener("abort", this);
     this.#messages = undefined;

@@ -1,13 +1,25 @@
+/** The wheel's: a member of a slot's ring. Both undefined while in none. */
+interface WheelLink {
+  wheelNext: WheelLink | undefined;
+  wheelPrevious: WheelLink | undefined;
+}
+
 /** Something with a deadline: implemented by call objects themselves, so that an entry costs no object. */
-export interface DeadlineEntry {
+export interface DeadlineEntry extends WheelLink {
   /** In the wheel's time (`wheel.now()`), milliseconds. Set before `add`, fixed until `remove`. */
   deadlineAt: number;
-  /** The wheel's: which slot, -1 when in none. Start with -1. */
-  wheelSlot: number;
-  /** The wheel's: the place in the slot. Start with 0. */
-  wheelIndex: number;
   /** The deadline passed; the entry is out of the wheel already. */
   onDeadline(): void;
+}
+
+/** Begins and ends the ring of a slot's entries. */
+class Slot implements WheelLink {
+  wheelNext: WheelLink = this;
+  wheelPrevious: WheelLink = this;
+
+  get isEmpty(): boolean {
+    return this.wheelNext === this;
+  }
 }
 
 /** Where the wheel's time comes from; passed in by tests. */
@@ -24,13 +36,16 @@ const slotCount = 1024;
 /**
  * Deadlines of all calls of the process on one timer.
  *
- * A ring of slots of 4 ms each; an entry beyond the ring's 4 s waits in its slot for later rounds. Adding and removing
+ * A wheel of slots of 4 ms each; an entry beyond the wheel's 4 s waits in its slot for later rounds. Adding and removing
  * are O(1) and allocate nothing; the timer is set for the earliest occupied slot and left alone while calls come and go.
  * Never early; late by a slot at most (and by the event loop).
+ *
+ * Entries are linked, not kept in arrays: the array that a growing one leaves behind is old by then, holds a few hundred calls, and
+ * the collector keeps all of them until its next major collection, which comes the sooner for it.
  */
 export class DeadlineWheel {
   /** Made as they are used: all at once took up to 6 ms of a process's start. */
-  readonly #slots: (DeadlineEntry[] | undefined)[] = new Array(slotCount).fill(undefined);
+  readonly #slots: (Slot | undefined)[] = new Array(slotCount).fill(undefined);
   readonly #clock: WheelClock;
   /** The last tick whose slot was looked at. */
   #doneTick: number;
@@ -62,26 +77,18 @@ export class DeadlineWheel {
     const index = tick & (slotCount - 1);
     let slot = this.#slots[index];
     if (slot === undefined) {
-      slot = [];
+      slot = new Slot();
       this.#slots[index] = slot;
     }
-    entry.wheelSlot = index;
-    entry.wheelIndex = slot.length;
-    slot.push(entry);
+    link(entry, slot);
     this.#size++;
     if (tick < this.#wakeTick) this.#wakeAt(tick);
   }
 
   /** Takes `entry` out; does nothing when it isn't in. */
   remove(entry: DeadlineEntry): void {
-    if (entry.wheelSlot === -1) return;
-    const slot = this.#slots[entry.wheelSlot]!;
-    const last = slot.pop()!;
-    if (last !== entry) {
-      slot[entry.wheelIndex] = last;
-      last.wheelIndex = entry.wheelIndex;
-    }
-    entry.wheelSlot = -1;
+    if (entry.wheelNext === undefined) return;
+    unlink(entry);
     this.#size--;
   }
 
@@ -104,13 +111,19 @@ export class DeadlineWheel {
     if (this.#size > 0) this.#wakeAt(this.#nextOccupiedTick());
   }
 
-  #expire(slot: DeadlineEntry[] | undefined, nowMs: number): void {
-    if (slot === undefined) return;
-    // From the end: removing fills the hole with the last one. What `onDeadline` adds is never due in this round's slots.
-    for (let index = slot.length - 1; index >= 0; index--) {
-      const entry = slot[index];
-      // Handlers may remove others of the slot.
-      if (entry === undefined || entry.deadlineAt > nowMs) continue;
+  #expire(slot: Slot | undefined, nowMs: number): void {
+    if (slot === undefined || slot.isEmpty) return;
+    // Handlers may remove others of the slot, and add some: those that are due first go to a ring of their own.
+    const due = new Slot();
+    for (let next = slot.wheelNext; next !== slot; ) {
+      const entry = next as DeadlineEntry;
+      next = entry.wheelNext!;
+      if (entry.deadlineAt > nowMs) continue;
+      unlink(entry);
+      link(entry, due);
+    }
+    while (!due.isEmpty) {
+      const entry = due.wheelNext as DeadlineEntry;
       this.remove(entry);
       entry.onDeadline();
     }
@@ -119,10 +132,26 @@ export class DeadlineWheel {
   #nextOccupiedTick(): number {
     for (let tick = this.#doneTick + 1; tick < this.#doneTick + slotCount; tick++) {
       const slot = this.#slots[tick & (slotCount - 1)];
-      if (slot !== undefined && slot.length > 0) return tick;
+      if (slot !== undefined && !slot.isEmpty) return tick;
     }
     return this.#doneTick + slotCount;
   }
+}
+
+function link(entry: WheelLink, slot: Slot): void {
+  const last = slot.wheelPrevious;
+  entry.wheelPrevious = last;
+  entry.wheelNext = slot;
+  last.wheelNext = entry;
+  slot.wheelPrevious = entry;
+}
+
+function unlink(entry: WheelLink): void {
+  const { wheelNext, wheelPrevious } = entry;
+  wheelNext!.wheelPrevious = wheelPrevious;
+  wheelPrevious!.wheelNext = wheelNext;
+  entry.wheelNext = undefined;
+  entry.wheelPrevious = undefined;
 }
 
 function machineClock(): WheelClock {

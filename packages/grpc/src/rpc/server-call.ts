@@ -130,8 +130,8 @@ export class ServerCall
   path = "";
   authority = "";
   deadlineAt = unlimited;
-  wheelSlot = -1;
-  wheelIndex = 0;
+  wheelNext: DeadlineEntry["wheelNext"] = undefined;
+  wheelPrevious: DeadlineEntry["wheelPrevious"] = undefined;
   private readonly host: ServerCallHost;
   private readonly stream: Http2Stream;
   /** The request's headers as received. */
