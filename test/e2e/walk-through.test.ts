@@ -73,8 +73,8 @@ describe("order of events", () => {
   });
 
   test("what is applied before clients connect holds when they do, and survives kill -9 of the control plane", async () => {
-    await mesh.weftOk("apply", "-f", "packages/mesh/src/demo/documents/1-echo-versions.yaml");
-    await mesh.weftOk("apply", "-f", "packages/mesh/src/demo/documents/2-echo-weights.yaml");
+    await mesh.weftOk("apply", "-f", "packages/mesh/documents/1-echo-versions.yaml");
+    await mesh.weftOk("apply", "-f", "packages/mesh/documents/2-echo-weights.yaml");
     const before = await mesh.weftOk("get", "virtualservice", "-o", "json");
     await mesh.controlPlane.stop("SIGKILL");
     await mesh.startControlPlane();

@@ -7,7 +7,8 @@ import { EchoTestServiceDefinition, ForwardEchoRequest } from "@weft/xds-api/ech
 import type { LoadReport } from "./load.ts";
 import { type Finished, Processes, type Running } from "./processes.ts";
 
-export const documents = join(import.meta.dirname, "documents");
+/** The package's: the same way from src and from dist. */
+export const documents = join(import.meta.dirname, "..", "..", "documents");
 export const namespace = "echo-grpc";
 export const echoTarget = "xds:///echo.echo-grpc.svc.cluster.local:7070";
 export const interfaceTarget = "xds:///proto.EchoTestService";
