@@ -189,6 +189,34 @@ describe("connections", () => {
     expect(most).toBeLessThanOrEqual(3);
   });
 
+  test("calls get their turn in the order they were made; those that are called off meanwhile leave the others theirs", async () => {
+    const seen: number[] = [];
+    const onCall: OnCall = (stream, headers) => {
+      seen.push(Number(headers["x-id"]));
+      answer(stream, frame("ok"));
+    };
+    await using peer = await served(onCall, { maxConcurrentStreams: 1 }, { maxConnectionsPerAddress: 1 });
+    const made: number[] = [];
+    const replies: Promise<unknown>[] = [];
+    for (let id = 0; id < 200; id++) {
+      const metadata = new Metadata();
+      metadata.set("x-id", `${id}`);
+      const controller = new AbortController();
+      const reply = peer.client.unary(request, { metadata, signal: controller.signal });
+      if (id % 3 === 1) {
+        controller.abort();
+        await rejection(reply);
+      } else {
+        made.push(id);
+        replies.push(reply);
+      }
+      // The queue empties while it fills, by a half each time.
+      if (id % 40 === 39) await replies[Math.floor(replies.length / 2)];
+    }
+    await Promise.all(replies);
+    expect(seen).toEqual(made);
+  });
+
   test("a peer that is full gets more connections, up to the limit of them", async () => {
     const { most, replies, connections } = await crowd({ maxConnectionsPerAddress: 2 });
     expect([replies, connections]).toEqual([60, 2]);

@@ -1,15 +1,21 @@
 import type { ClientCall } from "../rpc/client-call.ts";
 
-/** Calls that left the queue are forgotten so many at a time. */
-const fewestForgotten = 1000;
+const smallest = 16;
+/** An empty queue keeps this much room for the next ones. */
+const largestKept = 1024;
+/** A full queue is searched for calls that have ended once in so many that it refuses. */
+const refusedPerSearch = 1000;
 
-/** Calls that wait for a free stream at one address, in order. Those that end meanwhile are skipped. */
+/**
+ * Calls that wait for a free stream at one address, in order. Those that end meanwhile are skipped.
+ *
+ * A ring whose slots are cleared as calls leave: what is still referenced from an array that lives long grows old with it.
+ */
 export class WaitingCalls {
   readonly #maxCalls: number;
-  #calls: ClientCall[] = [];
-  /** The first that waits. */
-  #next = 0;
-  /** Calls that a full queue has refused since it was last searched for ended ones: not worth the search each time. */
+  #ring: (ClientCall | undefined)[] = [];
+  #first = 0;
+  #size = 0;
   #refused = 0;
 
   constructor(maxCalls: number) {
@@ -17,26 +23,29 @@ export class WaitingCalls {
   }
 
   get isEmpty(): boolean {
-    return this.#next === this.#calls.length;
+    return this.#size === 0;
   }
 
   /** False, and the call ended, where too many wait already. */
   add(call: ClientCall, peer: string): boolean {
-    if (this.#calls.length - this.#next >= this.#maxCalls && !this.#makeRoom()) {
+    if (this.#size >= this.#maxCalls && !this.#makeRoom()) {
       call.cancel("RESOURCE_EXHAUSTED", `${this.#maxCalls} calls wait for a free stream on ${peer} already`);
       return false;
     }
     call.hasWaited = true;
-    this.#calls.push(call);
+    this.#push(call);
     return true;
   }
 
   /** Takes the first out; undefined when none is left. */
   take(): ClientCall | undefined {
-    while (this.#next < this.#calls.length) {
-      const call = this.#calls[this.#next++]!;
-      // A queue that never runs empty must not keep the calls that left it.
-      if (this.isEmpty || (this.#next >= fewestForgotten && this.#next * 2 >= this.#calls.length)) this.#forget();
+    const ring = this.#ring;
+    while (this.#size > 0) {
+      const call = ring[this.#first]!;
+      ring[this.#first] = undefined;
+      this.#first = (this.#first + 1) & (ring.length - 1);
+      this.#size -= 1;
+      if (this.#size === 0 && ring.length > largestKept) this.#ring = [];
       if (!call.isEnded) return call;
     }
     return undefined;
@@ -44,20 +53,29 @@ export class WaitingCalls {
 
   /** Takes all out. */
   takeAll(): ClientCall[] {
-    const calls = this.#calls.slice(this.#next).filter((call) => !call.isEnded);
-    this.#calls = [];
-    this.#next = 0;
+    const calls: ClientCall[] = [];
+    for (let call = this.take(); call !== undefined; call = this.take()) calls.push(call);
     return calls;
   }
 
-  #forget(): void {
-    this.#calls = this.#calls.slice(this.#next);
-    this.#next = 0;
+  #push(call: ClientCall): void {
+    if (this.#size === this.#ring.length) this.#grow();
+    this.#ring[(this.#first + this.#size) & (this.#ring.length - 1)] = call;
+    this.#size += 1;
+  }
+
+  #grow(): void {
+    const old = this.#ring;
+    const ring = new Array<ClientCall | undefined>(Math.max(smallest, old.length * 2)).fill(undefined);
+    for (let i = 0; i < old.length; i++) ring[i] = old[(this.#first + i) & (old.length - 1)];
+    old.fill(undefined);
+    this.#ring = ring;
+    this.#first = 0;
   }
 
   #makeRoom(): boolean {
-    if (this.#refused++ % fewestForgotten !== 0) return false;
-    this.#calls = this.takeAll();
-    return this.#calls.length < this.#maxCalls;
+    if (this.#refused++ % refusedPerSearch !== 0) return false;
+    for (const call of this.takeAll()) this.#push(call);
+    return this.#size < this.#maxCalls;
   }
 }
