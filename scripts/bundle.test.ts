@@ -89,6 +89,11 @@ test("the code of the entry of applications is ASCII: V8 reads it at one byte a 
   }
 });
 
+test("no bundle imports Node's modules: a namespace of each would load what its exports stand for", () => {
+  for (const { code, fileName } of chunks)
+    expect(`${fileName}: ${code.match(/from ?"node:[^"]*"/)?.[0]}`).toBe(`${fileName}: undefined`);
+});
+
 test("a plaintext call loads none of TLS, crypto, zlib, dns, workers and file promises", async () => {
   const program = `
     const { createClient, createServer } = await import("./index.js");
