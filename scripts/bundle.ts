@@ -24,7 +24,7 @@ function entries(): Record<string, string> {
 
 /**
  * Asks for Node's modules by `process.getBuiltinModule`. An `import` makes a namespace of all that a module exports and looks at
- * each for it, which loads what some of them stand for (net's BlockList): 3 ms of a process's start.
+ * each for it, which loads what some of them stand for (net's BlockList): 2 to 3 ms of a process's start.
  */
 const builtinsWithoutNamespace: Plugin = {
   name: "builtins-without-namespace",
