@@ -4,6 +4,7 @@ import { ErrorCode } from "./error.ts";
 import { FrameFlag, FrameType, readUint31, readUint32, Setting } from "./frame.ts";
 import { defaultLimits, type Http2Limits } from "./options.ts";
 import { connectClient, type EchoServer, startEcho } from "./testing/echo.ts";
+import { collectGarbage } from "./testing/garbage.ts";
 import { ManualClock } from "./testing/manual-clock.ts";
 import { frame, get, RawPeer, settings, uint32 } from "./testing/raw-peer.ts";
 
@@ -198,7 +199,10 @@ test("a peer that makes us answer far more than it reads is cut off at once", as
 test("what peers leave unfinished or make us remember takes bounded memory", async () => {
   await using server = await startEcho();
   const peers: RawPeer[] = [];
-  const used = () => process.memoryUsage().heapUsed + process.memoryUsage().external;
+  const used = () => {
+    collectGarbage();
+    return process.memoryUsage().heapUsed + process.memoryUsage().external;
+  };
   // an entry of the table that displaces all others, over and over, under names never seen before
   const field = (i: number) =>
     Buffer.concat([
