@@ -37,7 +37,7 @@ const mostOpen = 200_000;
 const mostPerTurn = 256;
 
 /** What `caller` does with 256 calls in flight for `ms`, a second. */
-export async function saturate(caller: Caller, ms: number): Promise<number> {
+async function saturate(caller: Caller, ms: number): Promise<number> {
   const recorder = new Recorder(false);
   const startedAtMs = performance.now();
   const stop = closedLoop([caller], saturatingCalls, recorder);
@@ -53,7 +53,7 @@ export async function saturate(caller: Caller, ms: number): Promise<number> {
  * What is due is sent at each timer and in each turn that brings replies, as Go's scheduler looks at its timers whenever it runs: spinning
  * would be more exact, and its CPU would be charged to the calls.
  */
-export function openLoop(caller: Caller, perSecond: number, recorder: Recorder): () => void {
+function openLoop(caller: Caller, perSecond: number, recorder: Recorder): () => void {
   const meanGapMs = 1000 / perSecond;
   let state = 0x9e3779b9;
   /** Exponential: the same sequence in each run (xorshift). */

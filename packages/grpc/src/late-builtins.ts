@@ -12,7 +12,7 @@ export const lateBuiltins = {
   get dns() {
     return process.getBuiltinModule("node:dns/promises");
   },
-  /** Node has it loaded, but an `import` looks at each of its exports, which loads `promises` and what that needs. */
+  /** Node has it loaded, but for `promises` and what that needs: looking at it loads them. */
   get fs() {
     return process.getBuiltinModule("node:fs");
   },
